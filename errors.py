@@ -1,0 +1,129 @@
+"""The project's exceptions.
+
+ProjectTrackerError
+├── ConfigError                 a variable of the environment cannot be used
+├── Interrupted                 this process is asked to stop; nothing is wrong with the work itself
+├── CommandError                a program failed
+│   └── CommandTimeout          … because it took too long
+├── MeasureError                one repository could not be measured
+│   ├── EmptyRepository         … because it holds no commit
+│   └── RepositoryTooLarge      … because it is larger than MAX_REPO_MB
+├── GitHubError                 GitHub's API did not give what was asked
+│   ├── TokenRefused            401
+│   ├── RateLimited             the quota is used up until an instant
+│   ├── GitHubUnavailable       server errors, no connection, or too slow
+│   ├── RepositoryGone          404
+│   └── RepositoryBlocked       403 or 451
+└── RefreshError                a refresh could not be started or carried on
+    ├── TokenMissing            GITHUB_ACCESS_TOKEN is not set
+    ├── RefreshTooSoon          a forced refresh within REFRESH_MIN_INTERVAL of the last one
+    ├── QueueUnavailable        Redis did not answer
+    └── Superseded              another process has taken this piece of work over
+
+The message of each of these, CommandError's apart, is fit for the public: it holds no path, URL,
+token or name of a repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+
+class ProjectTrackerError(Exception):
+    """Stand for anything this project raises itself."""
+
+
+class ConfigError(ProjectTrackerError):
+    """Name the variable, what is wrong with it and what would be right, in one line."""
+
+
+class Interrupted(ProjectTrackerError):
+    """Tell that the process was asked to stop in the middle of its work."""
+
+
+class CommandError(ProjectTrackerError):
+    """Hold a failed program's name, exit code (negative: the signal) and the end of its stderr.
+
+    The output may hold paths and URLs; it is for logs at level DEBUG and for telling causes apart.
+    """
+
+    def __init__(self, command: Sequence[str], code: int, output: str = "") -> None:
+        super().__init__(f"{command[0]} failed with code {code}")
+        self.command = tuple(command)
+        self.code = code
+        self.output = output
+
+
+class CommandTimeout(CommandError):
+    """Tell that a program, with all it had started, was ended after its time was up."""
+
+
+class MeasureError(ProjectTrackerError):
+    """Say in words why one repository could not be measured."""
+
+
+class EmptyRepository(MeasureError):
+    """Tell that a repository has no commit to measure."""
+
+
+class RepositoryTooLarge(MeasureError):
+    """Tell that a repository was not cloned because of its size."""
+
+
+class GitHubError(ProjectTrackerError):
+    """Say in words what GitHub's API refused or failed to give."""
+
+
+class TokenRefused(GitHubError):
+    """Tell that GitHub does not accept GITHUB_ACCESS_TOKEN."""
+
+
+class RateLimited(GitHubError):
+    """Tell until when GitHub's quota is used up."""
+
+    def __init__(self, until: datetime) -> None:
+        self.until = until.astimezone(UTC)
+        super().__init__(f"rate limited until {self.until:%Y-%m-%dT%H:%M:%SZ}")
+
+
+class GitHubUnavailable(GitHubError):
+    """Tell that GitHub could not be reached, kept failing, or took too long."""
+
+
+class RepositoryGone(GitHubError):
+    """Tell that GitHub no longer has a repository, or does not show it to this token."""
+
+
+class RepositoryBlocked(GitHubError):
+    """Tell that GitHub has the repository but gives no access to it."""
+
+
+class RefreshError(ProjectTrackerError):
+    """Say in words why a refresh cannot start or go on."""
+
+
+class TokenMissing(RefreshError):
+    """Tell which variable to set before anything can be refreshed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "GITHUB_ACCESS_TOKEN is not set: create a personal access token with the `repo` scope "
+            "on GitHub and set it to refresh"
+        )
+
+
+class RefreshTooSoon(RefreshError):
+    """Tell in how many seconds a forced refresh may be asked for again."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"the last refresh has only just ended: try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class QueueUnavailable(RefreshError):
+    """Tell that Redis is not configured, or did not answer in time."""
+
+
+class Superseded(RefreshError):
+    """Tell that a piece of work now belongs to somebody else and must write nothing more."""
