@@ -1,0 +1,286 @@
+"""The tables: projects, what happened on each day, and refreshes with their tasks.
+
+Every instant is UTC: aware in Python, without a zone in the database.
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    MetaData,
+    Select,
+    SmallInteger,
+    false,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, load_only, mapped_column
+
+from config import PrivateMode
+from database import CleanJSON, CleanText, UTCDateTime, instant, now
+
+
+class Base(DeclarativeBase):
+    """Share one metadata among the tables, with every constraint named.
+
+    The names are those that PostgreSQL gives by itself, so that a table made before there was a
+    naming convention has the same ones.
+    """
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class RefreshStatus(StrEnum):
+    """Name the states of a refresh."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class TaskState(StrEnum):
+    """Name the states of one repository's part in a refresh."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+ACTIVE = (RefreshStatus.QUEUED, RefreshStatus.RUNNING)
+
+
+class Project(Base):
+    """Hold a repository's figures as they were last measured; NULL is a figure not known."""
+
+    __tablename__ = "project"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    # GitHub's id outlives a rename. A row of the first release has none until it is matched.
+    github_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    name: Mapped[str] = mapped_column(CleanText(255), unique=True)
+    time_spent_min: Mapped[int | None] = mapped_column(BigInteger)
+    loc: Mapped[int | None] = mapped_column(BigInteger)
+    commit_count: Mapped[int | None] = mapped_column(BigInteger)
+    active_days: Mapped[int | None] = mapped_column(BigInteger)
+    first_commit_date: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    last_commit_date: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    code_churn: Mapped[int | None] = mapped_column(BigInteger)
+    primary_language: Mapped[str | None] = mapped_column(CleanText(100))
+    repository_size_kb: Mapped[float | None]
+    languages: Mapped[dict[str, int] | None] = mapped_column(CleanJSON)
+    url: Mapped[str | None] = mapped_column(CleanText)
+    private: Mapped[bool] = mapped_column(default=False, server_default=false())
+    archived: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # A repository without a commit is remembered, so that it is not cloned at every refresh, and
+    # is hidden from every answer.
+    empty: Mapped[bool] = mapped_column(default=False, server_default=false())
+    default_branch: Mapped[str | None] = mapped_column(CleanText)
+    pushed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    loc_source: Mapped[str | None] = mapped_column(CleanText(20))
+    head_sha: Mapped[str | None] = mapped_column(CleanText(64))
+    fingerprint: Mapped[str | None] = mapped_column(CleanText(64))
+    measured_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    stale_reason: Mapped[str | None] = mapped_column(CleanText)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the project as clients know it."""
+        return {
+            "name": self.name,
+            "time_spent": f"{self.time_spent_min or 0}m",
+            "loc": self.loc or 0,
+            "commits": self.commit_count or 0,
+            "active_days": self.active_days or 0,
+            "last_finished": instant(self.last_commit_date),
+            "first_commit": instant(self.first_commit_date),
+            "code_churn": self.code_churn or 0,
+            "primary_language": self.primary_language or "Unknown",
+            "repository_size_kb": self.repository_size_kb or 0,
+            "url": self.url,
+            "private": self.private,
+            "archived": self.archived,
+            "languages": self.languages or {},
+            "loc_source": self.loc_source,
+            "head_sha": self.head_sha,
+            "measured_at": instant(self.measured_at),
+            "stale": self.stale_reason is not None,
+            "stale_reason": self.stale_reason,
+        }
+
+
+class ActivityDay(Base):
+    """Hold what was committed to one project on one UTC day."""
+
+    __tablename__ = "activity_day"
+
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey(Project.id, ondelete="CASCADE"), primary_key=True
+    )
+    day: Mapped[date] = mapped_column(primary_key=True)
+    commits: Mapped[int] = mapped_column(BigInteger)
+    additions: Mapped[int] = mapped_column(BigInteger)
+    deletions: Mapped[int] = mapped_column(BigInteger)
+
+
+class RefreshJob(Base):
+    """Hold one refresh, from the moment it is asked for."""
+
+    __tablename__ = "refresh_job"
+    __table_args__ = (
+        # Two refreshes at once: only the database can forbid that.
+        Index(
+            "one_active_refresh",
+            "slot",
+            unique=True,
+            sqlite_where=text("status IN ('queued', 'running')"),
+            postgresql_where=text("status IN ('queued', 'running')"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
+    status: Mapped[str] = mapped_column(CleanText(20))
+    # Always 1. The index above needs a column that is equal in all active rows, and tools that
+    # read a schema from SQLite do not see an index on an expression.
+    slot: Mapped[int] = mapped_column(SmallInteger, default=1, server_default=text("1"))
+    created_at: Mapped[datetime | None] = mapped_column(UTCDateTime, default=now)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    completed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    error_message: Mapped[str | None] = mapped_column(CleanText)
+    repositories_processed: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    total_repositories: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    forced: Mapped[bool] = mapped_column(default=False, server_default=false())
+    attempt: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    heartbeat_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    failures: Mapped[list[dict[str, Any]] | None] = mapped_column(CleanJSON)
+    rate_limit_remaining: Mapped[int | None]
+    rate_limit_reset_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    planned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    @property
+    def progress(self) -> float:
+        """Give the part that is done in percent, with one decimal; 100 only when completed."""
+        if self.status == RefreshStatus.COMPLETED:
+            return 100.0
+        if not self.total_repositories:
+            return 0.0
+        tenths = self.repositories_processed * 1000 // self.total_repositories
+        return min(tenths, 999) / 10
+
+    def explain(self, private_mode: PrivateMode) -> str | None:
+        """Say what went wrong in words fit for the public; None where nothing did."""
+        if self.error_message or not self.failures:
+            return self.error_message
+        show = private_mode is PrivateMode.SHOW
+        reasons = [
+            f"{failure['name'] if show or not failure['private'] else 'a private repository'}: "
+            f"{failure['reason']}"
+            for failure in self.failures
+        ]
+        total = max(self.total_repositories, len(reasons))
+        noun = "repository" if total == 1 else "repositories"
+        return f"{len(reasons)} of {total} {noun} could not be measured: {'; '.join(reasons)}"
+
+    def to_json(self, private_mode: PrivateMode) -> dict[str, Any]:
+        """Give the refresh as clients know it, without private names unless these are shown."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "started_at": instant(self.started_at),
+            "completed_at": instant(self.completed_at),
+            "error_message": self.explain(private_mode),
+            "repositories_processed": self.repositories_processed,
+            "total_repositories": self.total_repositories,
+            "progress": self.progress,
+        }
+
+
+class RefreshTask(Base):
+    """Hold one repository's part in a refresh, with its facts as GitHub listed them."""
+
+    __tablename__ = "refresh_task"
+    __table_args__ = (
+        Index("ix_refresh_task_refresh_id_state_position", "refresh_id", "state", "position"),
+    )
+
+    refresh_id: Mapped[str] = mapped_column(
+        ForeignKey(RefreshJob.id, ondelete="CASCADE"), primary_key=True
+    )
+    github_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(CleanText(255))
+    private: Mapped[bool] = mapped_column(default=False, server_default=false())
+    facts: Mapped[dict[str, Any]] = mapped_column(CleanJSON)
+    state: Mapped[str] = mapped_column(CleanText(10), default=TaskState.QUEUED)
+    attempt: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    heartbeat_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reason: Mapped[str | None] = mapped_column(CleanText)
+
+
+ROLLUP_COLUMNS = (
+    Project.name,
+    Project.private,
+    Project.time_spent_min,
+    Project.loc,
+    Project.commit_count,
+    Project.active_days,
+    Project.code_churn,
+    Project.primary_language,
+    Project.repository_size_kb,
+)
+
+
+def visible(private_mode: PrivateMode) -> Select[Project]:
+    """Select the projects that an answer may name, by name."""
+    query = select(Project).where(~Project.empty).order_by(Project.name)
+    return query if private_mode is PrivateMode.SHOW else query.where(~Project.private)
+
+
+def find_visible(name: str, private_mode: PrivateMode) -> Project | None:
+    """Find the project with exactly this name, if an answer may name it."""
+    project = db.session.scalar(visible(private_mode).where(Project.name == name))
+    # What cannot be stored is left out of the name before the database sees it: "a\0b" finds "ab".
+    return project if project is not None and project.name == name else None
+
+
+def counted(private_mode: PrivateMode) -> Select[Project]:
+    """Select the projects that go into the rollup, with no more columns than it needs."""
+    query = select(Project).where(~Project.empty).options(load_only(*ROLLUP_COLUMNS))
+    return query.where(~Project.private) if private_mode is PrivateMode.HIDE else query
+
+
+def recent_jobs(limit: int = 10) -> Select[RefreshJob]:
+    """Select the latest refreshes, newest first."""
+    asked = func.coalesce(RefreshJob.created_at, RefreshJob.started_at)
+    return select(RefreshJob).order_by(asked.desc().nulls_last(), RefreshJob.id).limit(limit)
+
+
+_inherited: list[Any] = []
+
+
+def forget_connections(app: Flask) -> None:
+    """Leave the parent's connections alone; to be called in a child right after the fork."""
+    with app.app_context():
+        for engine in db.engines.values():
+            # Kept for good: when they are collected, connections are closed, and closing one
+            # here would say goodbye to the server in the parent's name.
+            _inherited.append(engine.pool)
+            engine.dispose(close=False)
