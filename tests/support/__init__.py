@@ -1,0 +1,1 @@
+"""Real servers and repositories for the tests: no part of them pretends."""

@@ -1,0 +1,347 @@
+"""Git repositories built commit by commit for the tests, with names and dates of any kind."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.support.git_server import GitServer
+
+FIRST_COMMIT = 1_700_000_000
+HOUR = 3600
+IDENTITY = "Ada Tester <ada@example.org>"
+
+
+def git_environment() -> dict[str, str]:
+    """Return an environment in which no user's or system's git configuration counts."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": os.devnull,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+        "TZ": "UTC",
+    }
+
+
+def run_git(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
+    """Run git in a folder and return its stdout; its stderr is part of the error on failure."""
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, env=git_environment(), input=stdin, capture_output=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"git {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Stand for something in a tree that is no plain file.
+
+    Modes: 100755 program, 120000 link (data: its target), 160000 submodule (data: a commit's sha).
+    """
+
+    mode: str
+    data: bytes
+
+
+Path_ = str | bytes
+Content = str | bytes | Entry | None
+Files = Mapping[str, Content] | Mapping[bytes, Content] | Mapping[Path_, Content]
+
+
+class RepoBuilder:
+    """Build a repository in a folder of its own, without a work tree.
+
+    Every commit goes through `git fast-import`, which takes any file name and almost any date, and
+    costs one short process. Commits without a `when` follow each other by an hour.
+    """
+
+    def __init__(self, path: Path, *, branch: str = "main") -> None:
+        self.path = path
+        self.published: list[Path] = []
+        self.clock = FIRST_COMMIT - HOUR
+        self.made = 0
+        path.mkdir(parents=True, exist_ok=True)
+        self.git("init", "--quiet", "--bare")
+        self.checkout(branch)
+
+    def git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
+        """Run git in the repository and return its stdout."""
+        return run_git(self.path, *arguments, stdin=stdin)
+
+    @property
+    def current(self) -> str:
+        """The name of the branch that HEAD stands on."""
+        return self.git("symbolic-ref", "--short", "HEAD").decode().strip()
+
+    @property
+    def head(self) -> str:
+        """The sha of the current branch's last commit."""
+        return self.sha("HEAD")
+
+    def sha(self, revision: str) -> str:
+        """Return the sha that a revision names."""
+        return self.git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
+
+    def checkout(self, branch: str) -> None:
+        """Stand on a branch, which is born by its first commit when there is none of that name."""
+        self.git("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+
+    def branch(self, name: str, start: str = "HEAD") -> None:
+        """Make a branch at a commit and stand on it."""
+        self.git("branch", "--force", name, self.sha(start))
+        self.checkout(name)
+
+    def reset(self, revision: str) -> None:
+        """Move the current branch to a commit, as before a force-push."""
+        self.git("update-ref", f"refs/heads/{self.current}", self.sha(revision))
+
+    def commit(
+        self,
+        files: Files | None = None,
+        *,
+        when: datetime | int | None = None,
+        tz: str | None = None,
+        message: str | bytes | None = None,
+        author: str = IDENTITY,
+        parents: Iterable[str] | None = None,
+    ) -> str:
+        """Commit changed files (None: removed) onto the current branch and return the sha.
+
+        `when` is both timestamps, in seconds or as a datetime; `tz` like "+0530" (otherwise the
+        datetime's own, or UTC). `parents` replaces the current head as parent.
+        """
+        return self._import_commit(_changes(files or {}), when, tz, message, author, parents)
+
+    def rename(
+        self,
+        old: Path_,
+        new: Path_,
+        files: Files | None = None,
+        *,
+        when: datetime | int | None = None,
+        tz: str | None = None,
+        message: str | bytes | None = None,
+    ) -> str:
+        """Commit the renaming of a file or folder, together with other changed files."""
+        changes = [b"R %s %s" % (_quoted(old), _quoted(new)), *_changes(files or {})]
+        return self._import_commit(changes, when, tz, message, IDENTITY, None)
+
+    def merge(
+        self,
+        other: str,
+        files: Files | None = None,
+        *,
+        when: datetime | int | None = None,
+        tz: str | None = None,
+        message: str | bytes | None = None,
+    ) -> str:
+        """Merge another commit: what it changed since the merge base wins, `files` come on top."""
+        theirs = self.sha(other)
+        ours = self.head
+        changes = [*self._changed_by(ours, theirs), *_changes(files or {})]
+        return self._import_commit(changes, when, tz, message, IDENTITY, (ours, theirs))
+
+    def raw_commit(self, committer: bytes, message: bytes = b"Raw\n") -> str:
+        """Commit the current tree again with a committer line taken as it is, valid or not."""
+        tree = self.git("rev-parse", "HEAD^{tree}").strip()
+        text = b"tree %s\nparent %s\nauthor %s 1 +0000\ncommitter %s\n\n%s" % (
+            tree,
+            self.head.encode(),
+            IDENTITY.encode(),
+            committer,
+            message,
+        )
+        sha = self.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=text)
+        self.git("update-ref", f"refs/heads/{self.current}", sha.decode().strip())
+        return sha.decode().strip()
+
+    def bulk(
+        self,
+        commits: int,
+        *,
+        seed: int = 1,
+        files: int = 100,
+        lines: int = 40,
+        edits: int = 2,
+        step: int = HOUR,
+        folder: str = "src",
+        suffix: str = ".py",
+    ) -> str:
+        """Add many commits quickly and return the last one's sha.
+
+        Each rewrites some lines in `edits` of the `files` text files below `folder`; the same seed
+        gives the same content. Commits are `step` seconds apart.
+        """
+        self._fast_import(self._bulk_stream(commits, seed, files, lines, edits, step, folder, suffix))
+        return self.head
+
+    def bare(self, path: Path) -> Path:
+        """Copy the repository into a bare one at `path`, which push() keeps up to date."""
+        if not (path / "HEAD").exists():
+            path.mkdir(parents=True, exist_ok=True)
+            run_git(path, "init", "--quiet", "--bare")
+        if path not in self.published:
+            self.published.append(path)
+        self._mirror(path)
+        return path
+
+    def publish(self, server: GitServer, name: str) -> str:
+        """Copy the repository to a server under a name and return its URL."""
+        self.bare(server.create(name))
+        return server.url(name)
+
+    def push(self) -> None:
+        """Bring every copy to this repository's state, by force, HEAD included."""
+        for path in self.published:
+            self._mirror(path)
+
+    def _mirror(self, path: Path) -> None:
+        if self.git("for-each-ref", "--count=1"):
+            self.git("push", "--quiet", "--mirror", "--force", str(path.absolute()))
+        run_git(path, "symbolic-ref", "HEAD", f"refs/heads/{self.current}")
+
+    def _parent(self) -> tuple[str, ...]:
+        return tuple(self.git("for-each-ref", "--format=%(objectname)", self._ref()).decode().split())
+
+    def _ref(self) -> str:
+        return f"refs/heads/{self.current}"
+
+    def _stamp(self, when: datetime | int | None, tz: str | None) -> bytes:
+        if isinstance(when, datetime):
+            tz = tz or when.strftime("%z") or "+0000"
+            when = int(when.timestamp())
+        self.clock = self.clock + HOUR if when is None else when
+        return f"{self.clock} {tz or '+0000'}".encode()
+
+    def _import_commit(
+        self,
+        changes: list[bytes],
+        when: datetime | int | None,
+        tz: str | None,
+        message: str | bytes | None,
+        author: str,
+        parents: Iterable[str] | None,
+    ) -> str:
+        self.made += 1
+        if message is None:
+            message = f"Commit {self.made}"
+        text = message.encode() if isinstance(message, str) else message
+        parents = self._parent() if parents is None else tuple(parents)
+        stamp = self._stamp(when, tz)
+        # A ref that is there becomes the parent unless it is reset first.
+        stream = [b"reset %s" % self._ref().encode()] if not parents else []
+        stream.append(b"commit %s" % self._ref().encode())
+        stream.append(b"author %s %s" % (author.encode(), stamp))
+        stream.append(b"committer %s %s" % (IDENTITY.encode(), stamp))
+        stream.append(_data(text))
+        for word, parent in zip((b"from", *[b"merge"] * len(parents)), parents, strict=False):
+            stream.append(b"%s %s" % (word, parent.encode()))
+        self._fast_import([b"\n".join([*stream, *changes, b"", b""])])
+        return self.head
+
+    def _fast_import(self, stream: Iterable[bytes]) -> None:
+        command = ["git", "fast-import", "--quiet", "--force", "--date-format=raw-permissive"]
+        with subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=git_environment(),
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stdin and process.stderr
+            try:
+                for piece in stream:
+                    process.stdin.write(piece)
+                process.stdin.close()
+            except BrokenPipeError:
+                pass  # its stderr, read below, tells why
+            problem = process.stderr.read().decode(errors="replace")
+        if process.returncode:
+            raise RuntimeError(f"git fast-import: {problem}")
+
+    def _changed_by(self, ours: str, theirs: str) -> Iterator[bytes]:
+        """Yield what `theirs` changed since the merge base, as fast-import commands."""
+        base = self.git("merge-base", ours, theirs).decode().strip()
+        raw = self.git("diff-tree", "-r", "-z", "--no-renames", base, theirs).split(b"\0")[:-1]
+        for meta, path in zip(raw[::2], raw[1::2], strict=True):
+            _, mode, _, blob, status = meta.split()
+            quoted = _quoted(path)
+            yield b"D %s" % quoted if status == b"D" else b"M %s %s %s" % (mode, blob, quoted)
+
+    def _bulk_stream(
+        self,
+        commits: int,
+        seed: int,
+        files: int,
+        lines: int,
+        edits: int,
+        step: int,
+        folder: str,
+        suffix: str,
+    ) -> Iterator[bytes]:
+        chance = random.Random(seed)
+        texts = {f"{folder}/part{n // 50}/file{n}{suffix}": [""] * lines for n in range(files)}
+        names = list(texts)
+        ref = self._ref().encode()
+        parent = b"".join(b"from %s\n" % sha.encode() for sha in self._parent())
+        for number in range(commits):
+            self.clock += step
+            self.made += 1
+            who = b"%s %d +0000" % (IDENTITY.encode(), self.clock)
+            yield b"commit %s\nauthor %s\ncommitter %s\n" % (ref, who, who)
+            yield _data(b"Bulk %d" % number) + b"\n" + parent
+            parent = b""
+            for name in chance.sample(names, min(edits, files)):
+                yield _changed(name, _edit(texts[name], chance)) + b"\n"
+
+
+def _edit(text: list[str], chance: random.Random) -> bytes:
+    """Replace, add or remove a few lines and return the file's whole content."""
+    for _ in range(1 + chance.randrange(3)):
+        place = chance.randrange(len(text))
+        text[place] = f"value_{chance.randrange(10**6)} = {chance.randrange(10**9)}"
+    if chance.random() < 0.3:
+        text.insert(chance.randrange(len(text)), f"# note {chance.randrange(10**9)}")
+    elif len(text) > 5 and chance.random() < 0.3:
+        del text[chance.randrange(len(text))]
+    return ("\n".join(text) + "\n").encode()
+
+
+def _changes(files: Files) -> list[bytes]:
+    return [_changed(path, content) for path, content in files.items()]
+
+
+def _changed(path: Path_, content: Content) -> bytes:
+    quoted = _quoted(path)
+    if content is None:
+        return b"D %s" % quoted
+    if isinstance(content, str):
+        content = content.encode()
+    entry = content if isinstance(content, Entry) else Entry("100644", content)
+    if entry.mode == "160000":
+        return b"M 160000 %s %s" % (entry.data, quoted)
+    return b"M %s inline %s\n%s" % (entry.mode.encode(), quoted, _data(entry.data))
+
+
+def _data(content: bytes) -> bytes:
+    return b"data %d\n%s" % (len(content), content)
+
+
+def _quoted(path: Path_) -> bytes:
+    """Quote a path as fast-import reads it, whatever bytes it holds."""
+    raw = os.fsencode(path)
+    plain = b'"%s"' % b"".join(
+        bytes([byte]) if 32 <= byte < 127 and byte not in b'"\\' else b"\\%03o" % byte
+        for byte in raw
+    )
+    return plain
