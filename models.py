@@ -102,6 +102,11 @@ class Project(Base):
     measured_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stale_reason: Mapped[str | None] = mapped_column(CleanText)
 
+    def may_be_named(self, private_mode: PrivateMode) -> bool:
+        """Tell whether an answer may hold the project's name, like `visible` in Python."""
+        known_public = not self.private and self.github_id is not None
+        return known_public or private_mode is PrivateMode.SHOW
+
     def to_json(self) -> dict[str, Any]:
         """Give the project as clients know it."""
         return {
@@ -187,9 +192,12 @@ class RefreshJob(Base):
 
     def explain(self, private_mode: PrivateMode) -> str | None:
         """Say what went wrong in words fit for the public; None where nothing did."""
+        show = private_mode is PrivateMode.SHOW
+        if self.error_message and self.created_at is None and not show:
+            # The first release's words may name a repository, and nobody knows which are private.
+            return "the message of an earlier release is not shown"
         if self.error_message or not self.failures:
             return self.error_message
-        show = private_mode is PrivateMode.SHOW
         reasons = [
             f"{failure['name'] if show or not failure['private'] else 'a private repository'}: "
             f"{failure['reason']}"
@@ -235,7 +243,11 @@ class RefreshTask(Base):
     reason: Mapped[str | None] = mapped_column(CleanText)
 
 
+# Whether a row of the first release is private is not known before it is matched.
+KNOWN_PUBLIC = (~Project.private, Project.github_id.is_not(None))
+
 ROLLUP_COLUMNS = (
+    Project.github_id,
     Project.name,
     Project.private,
     Project.time_spent_min,
@@ -251,7 +263,7 @@ ROLLUP_COLUMNS = (
 def visible(private_mode: PrivateMode) -> Select[Project]:
     """Select the projects that an answer may name, by name."""
     query = select(Project).where(~Project.empty).order_by(Project.name)
-    return query if private_mode is PrivateMode.SHOW else query.where(~Project.private)
+    return query if private_mode is PrivateMode.SHOW else query.where(*KNOWN_PUBLIC)
 
 
 def find_visible(name: str, private_mode: PrivateMode) -> Project | None:
@@ -264,7 +276,7 @@ def find_visible(name: str, private_mode: PrivateMode) -> Project | None:
 def counted(private_mode: PrivateMode) -> Select[Project]:
     """Select the projects that go into the rollup, with no more columns than it needs."""
     query = select(Project).where(~Project.empty).options(load_only(*ROLLUP_COLUMNS))
-    return query.where(~Project.private) if private_mode is PrivateMode.HIDE else query
+    return query.where(*KNOWN_PUBLIC) if private_mode is PrivateMode.HIDE else query
 
 
 def recent_jobs(limit: int = 10) -> Select[RefreshJob]:

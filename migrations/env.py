@@ -1,0 +1,52 @@
+"""Run the migrations on the application's database, one process at a time, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from alembic import context
+from alembic.util import CommandError
+from flask import current_app
+from sqlalchemy import Connection, text
+
+# Any number will do, as long as nobody else asks this database for a lock of the same number.
+LOCK = 7_105_239_864_231
+
+extension = current_app.extensions["migrate"]
+
+
+@contextmanager
+def locked(connection: Connection) -> Iterator[None]:
+    """Hold a transaction that keeps other processes' migrations waiting until it has ended."""
+    if connection.dialect.name == "sqlite":
+        # A table is rebuilt by dropping the old one, which would take all that refers to it
+        # along; and the pragma is only heard outside a transaction.
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        # Without it, the driver would commit each change to the schema by itself.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    try:
+        yield
+        connection.commit()
+    finally:
+        connection.rollback()
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+
+
+def run() -> None:
+    """Run them on a connection of the application's own engine."""
+    with extension.db.engine.connect() as connection, locked(connection):
+        context.configure(
+            connection=connection,
+            target_metadata=extension.db.metadata,
+            **extension.configure_args,
+        )
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    raise CommandError("the migrations look at the database they change: --sql cannot be used")
+run()

@@ -1,0 +1,33 @@
+"""The way from whatever schema a database has to today's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask_migrate import Migrate
+
+from models import db
+
+migrate = Migrate(db=db, directory=str(Path(__file__).with_name("migrations")))
+
+
+def upgrade_database(app: Flask) -> None:
+    """Bring the database of an app, to which `migrate` is bound, to today's schema.
+
+    Several processes may do so at once: one works, the others wait for it.
+    """
+    with app.app_context():
+        config = migrate.get_config()
+        if not _is_current(config):
+            command.upgrade(config, "head")
+
+
+def _is_current(config: Config) -> bool:
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with db.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() == head
