@@ -1,4 +1,4 @@
-"""A git server on loopback: git's own `http-backend` behind a small HTTP front that can misbehave."""
+"""A git server on loopback: git's own `http-backend` behind an HTTP front that can misbehave."""
 
 from __future__ import annotations
 
@@ -330,7 +330,8 @@ class _Handler(BaseHTTPRequestHandler):
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        assert child.stdin and child.stdout
+        assert child.stdin
+        assert child.stdout
         _widen(child.stdout)
         feeder = threading.Thread(target=self._feed, args=(child.stdin, first, body), daemon=True)
         with owner.running(child), child.stdout:
@@ -430,9 +431,7 @@ class _Handler(BaseHTTPRequestHandler):
                 yield piece[start : start + drop]
                 time.sleep(drop / rate)
 
-    def _stopping(
-        self, request: Request, pieces: Iterator[bytes], fault: Fault
-    ) -> Iterator[bytes]:
+    def _stopping(self, request: Request, pieces: Iterator[bytes], fault: Fault) -> Iterator[bytes]:
         """Yield as much as the fault lets through; a hang that is healed yields the rest."""
         left = fault.after
         for piece in pieces:

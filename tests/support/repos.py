@@ -182,7 +182,9 @@ class RepoBuilder:
         Each rewrites some lines in `edits` of the `files` text files below `folder`; the same seed
         gives the same content. Commits are `step` seconds apart.
         """
-        self._fast_import(self._bulk_stream(commits, seed, files, lines, edits, step, folder, suffix))
+        self._fast_import(
+            self._bulk_stream(commits, seed, files, lines, edits, step, folder, suffix)
+        )
         return self.head
 
     def bare(self, path: Path) -> Path:
@@ -211,7 +213,9 @@ class RepoBuilder:
         run_git(path, "symbolic-ref", "HEAD", f"refs/heads/{self.current}")
 
     def _parent(self) -> tuple[str, ...]:
-        return tuple(self.git("for-each-ref", "--format=%(objectname)", self._ref()).decode().split())
+        return tuple(
+            self.git("for-each-ref", "--format=%(objectname)", self._ref()).decode().split()
+        )
 
     def _ref(self) -> str:
         return f"refs/heads/{self.current}"
@@ -258,7 +262,8 @@ class RepoBuilder:
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process:
-            assert process.stdin and process.stderr
+            assert process.stdin
+            assert process.stderr
             try:
                 for piece in stream:
                     process.stdin.write(piece)

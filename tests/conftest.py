@@ -1,0 +1,149 @@
+"""What the tests stand on: real git, Redis and databases, and an app built on them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.git_server import GitServer
+from tests.support.postgres_server import PostgresServer
+from tests.support.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient, FlaskCliRunner
+
+    from tests.support.github_api import GitHubApi
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs_cloc: counts with the real cloc")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, by name, what needs a cloc where there is none."""
+    if shutil.which("cloc"):
+        return
+    for item in items:
+        if item.get_closest_marker("needs_cloc"):
+            item.add_marker(pytest.mark.skip(reason="cloc is not installed"))
+
+
+@pytest.fixture
+def git_server(tmp_path: Path) -> Iterator[GitServer]:
+    """A git server of the test's own, without repositories."""
+    with GitServer(tmp_path / "git-server") as server:
+        yield server
+
+
+@pytest.fixture
+def github_api() -> Iterator[GitHubApi]:
+    """A stand-in for GitHub's API of the test's own, without repositories."""
+    from tests.support.github_api import GitHubApi
+
+    with GitHubApi() as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def _redis_process() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(_redis_process: RedisServer) -> RedisServer:
+    """An empty Redis, shared by the run: for tests that leave it running."""
+    _redis_process.flush()
+    return _redis_process
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis of the test's own, to be frozen and killed."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _postgres_process() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_server(_postgres_process: PostgresServer) -> Iterator[PostgresServer]:
+    """A running PostgreSQL, shared by the run; a test may stop, kill and restart it."""
+    _postgres_process.start()
+    yield _postgres_process
+    _postgres_process.start()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of an SQLite database that is not there yet."""
+    return f"sqlite:///{tmp_path / 'tracker.sqlite'}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a new, empty PostgreSQL database."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.start()
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a new, empty database, once on each engine."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def environment(database_url: str, github_api: GitHubApi) -> dict[str, str]:
+    """The environment that `app` is built in; a test may change it before it asks for `app`.
+
+    Nothing runs by the clock, and refreshes may follow each other at once.
+    """
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "DATABASE_URL": database_url,
+        "GITHUB_API_URL": github_api.url,
+        "GITHUB_ACCESS_TOKEN": github_api.token,
+        "REFRESH_INTERVAL_HOURS": "0",
+        "REFRESH_MIN_INTERVAL": "0",
+    }
+
+
+@pytest.fixture
+def app(environment: dict[str, str]) -> Iterator[Flask]:
+    """The application, built in `environment`; its connections are closed afterwards."""
+    from app import create_app
+    from models import db
+
+    app = create_app(environment)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client of the application's routes."""
+    return app.test_client()
+
+
+@pytest.fixture
+def runner(app: Flask) -> FlaskCliRunner:
+    """A runner of the application's commands."""
+    return app.test_cli_runner()

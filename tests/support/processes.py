@@ -1,0 +1,86 @@
+"""Servers run as child processes, which end with the tests however those end."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+WATCHMAN = Path(__file__).with_name("watchman.py")
+
+
+class Watchman:
+    """Own a small process that outlives this one just long enough to clear up after it.
+
+    PR_SET_PDEATHSIG would end a server with the *thread* that started it, atexit knows nothing of
+    SIGKILL, and neither removes folders; a process that waits for its parent's end does it all.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def end_process(self, pid: int) -> None:
+        """Have a process killed when this one ends."""
+        self._tell(f"+kill {pid}")
+
+    def forget_process(self, pid: int) -> None:
+        """Take back end_process(), so that a number used again harms nobody."""
+        self._tell(f"-kill {pid}")
+
+    def remove_folder(self, folder: Path) -> None:
+        """Have a folder removed when this process ends, after its processes are killed."""
+        self._tell(f"+remove {folder}")
+
+    def forget_folder(self, folder: Path) -> None:
+        """Take back remove_folder()."""
+        self._tell(f"-remove {folder}")
+
+    def _tell(self, line: str) -> None:
+        with self._lock:
+            if self._process is None or self._owner != os.getpid():
+                self._start()
+            assert self._process
+            assert self._process.stdin
+            self._process.stdin.write(f"{line}\n".encode())
+
+    def _start(self) -> None:
+        self._owner = os.getpid()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(WATCHMAN), str(self._owner)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,  # Ctrl-C is for the tests, not for it
+        )
+
+
+watchman = Watchman()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def packaged_program(package: str, places: Sequence[str], name: str) -> Path:
+    """Find a program inside an installed package, without importing it, or else on the PATH."""
+    spec = importlib.util.find_spec(package)
+    for root in (spec and spec.submodule_search_locations) or ():
+        for place in places:
+            program = Path(root) / place / name
+            if program.exists():
+                return program
+    if found := shutil.which(name):
+        return Path(found).resolve()
+    raise FileNotFoundError(f"{name}: install the package {package}")
