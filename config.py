@@ -1,0 +1,241 @@
+"""The settings: the only reader of the environment, every variable with its default and its check."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import config_checks as check
+from errors import ConfigError
+
+ORIGINS = (
+    "http://127.0.0.1:5500,http://localhost:5500,http://localhost:3000,"
+    "https://samarthkumbla.com,https://www.samarthkumbla.com"
+)
+EXCLUDED = (
+    "node_modules,bower_components,dist,build,.venv,venv,__pycache__,"
+    ".mypy_cache,.pytest_cache,.idea,.vscode"
+)
+
+
+class PrivateMode(StrEnum):
+    """Name what becomes of private repositories: shown, only counted in totals, or left out."""
+
+    SHOW = "show"
+    COUNT = "count"
+    HIDE = "hide"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hold every setting, checked; timeouts and refresh_min_interval are in seconds.
+
+    `database_url` is in SQLAlchemy's form, with an absolute path for SQLite. `search_path` is the
+    PATH on which programs are looked up.
+    """
+
+    github_access_token: str | None = field(repr=False)
+    github_api_url: str
+    database_url: str = field(repr=False)
+    redis_url: str | None = field(repr=False)
+    port: int
+    cloc_path: str | None
+    cors_origins: tuple[str, ...]
+    refresh_interval_hours: float
+    refresh_min_interval: int
+    refresh_token: str | None = field(repr=False)
+    exclude_dirs: tuple[str, ...]
+    private_repositories: PrivateMode
+    clone_timeout: int
+    measure_timeout: int
+    max_repo_mb: int
+    refresh_concurrency: int
+    search_path: str
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Describe one variable: its default as text (None: no value), its meaning and its check.
+
+    `parse` turns text into the setting's value or raises ValueError with the text's fault;
+    `right` says what would be right. `shown_default` is the default in a reader's words.
+    """
+
+    name: str
+    default: str | None
+    help: str
+    parse: Callable[[str], Any]
+    right: str
+    absent: str = "none"
+    secret: bool = False
+    may_be_empty: bool = False
+
+    @property
+    def shown_default(self) -> str:
+        """Name the default as the documentation does."""
+        return self.absent if self.default is None else self.default
+
+    def read(self, environ: Mapping[str, str]) -> Any:
+        """Take this variable's value from `environ`; raise ConfigError where it cannot be used."""
+        text = environ.get(self.name)
+        if text is not None:
+            text = text.strip()
+        if text is None or (not text and not self.may_be_empty):
+            text = self.default
+        if text is None:
+            return None
+        try:
+            # Surrogates are bytes that are not UTF-8; no setting can mean them.
+            if not text.isprintable():
+                raise ValueError("holds a line break or another character that cannot be printed")
+            return self.parse(text)
+        except ValueError as error:
+            shown = "" if self.secret or "@" in text else f" ({check.shorten(text)})"
+            message = f"{self.name}{shown} cannot be used: it {error}; right is {self.right}"
+        raise ConfigError(message)
+
+
+def _range(least: int, most: int, unit: str = "") -> str:
+    return f"a whole number{unit} from {least} to {most}"
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        "GITHUB_ACCESS_TOKEN",
+        None,
+        "personal access token of GitHub, `repo` scope",
+        check.token,
+        "a token as GitHub shows it, without spaces",
+        secret=True,
+    ),
+    Variable(
+        "GITHUB_API_URL",
+        "https://api.github.com",
+        "GitHub's API, or a GitHub Enterprise Server's; http is allowed only for loopback",
+        check.api_url,
+        "a URL such as https://github.example.com/api/v3",
+    ),
+    Variable(
+        "DATABASE_URL",
+        "sqlite:///db.sqlite",
+        "SQLite (a relative path starts beside `app.py`) or PostgreSQL; "
+        "`postgres://` is read as `postgresql://`",
+        check.database_url,
+        "postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE",
+        secret=True,
+    ),
+    Variable(
+        "REDIS_URL",
+        None,
+        "Redis for the queue; without it a refresh runs in the web process",
+        check.redis_url,
+        "redis://HOST:PORT/0 or rediss://:PASSWORD@HOST:PORT",
+        secret=True,
+    ),
+    Variable("PORT", "5001", "port of the web server", check.whole(1, 65535), _range(1, 65535)),
+    Variable(
+        "CLOC_PATH",
+        None,
+        "path of cloc; found on `PATH` and in Heroku's apt folder otherwise",
+        check.executable,
+        "the path of an executable file, or nothing to let cloc be found",
+        absent="found",
+    ),
+    Variable(
+        "CORS_ORIGINS",
+        ORIGINS,
+        "origins whose pages may read the answers, comma-separated",
+        check.origins,
+        "a comma-separated list of scheme://host or scheme://host:port, without path or wildcard",
+    ),
+    Variable(
+        "REFRESH_INTERVAL_HOURS",
+        "24",
+        "hours between scheduled refreshes; 0 turns the schedule off",
+        check.hours,
+        "a number from 0 to 8760 such as 24 or 0.5",
+    ),
+    Variable(
+        "REFRESH_MIN_INTERVAL",
+        "60",
+        "seconds after a refresh in which no other is started; 0 turns this off",
+        check.whole(0, 31_536_000),
+        _range(0, 31_536_000, " of seconds"),
+    ),
+    Variable(
+        "REFRESH_TOKEN",
+        None,
+        "when set, `POST /api/refresh` wants it as `Authorization: Bearer …`",
+        check.token,
+        "one word of ASCII letters, digits and punctuation",
+        secret=True,
+    ),
+    Variable(
+        "EXCLUDE_DIRS",
+        EXCLUDED,
+        "names of folders that are left out of loc and churn at any depth, comma-separated; "
+        "set to nothing, none is",
+        check.folder_names,
+        "a comma-separated list of plain folder names, without slashes or wildcards",
+        may_be_empty=True,
+    ),
+    Variable(
+        "PRIVATE_REPOSITORIES",
+        "show",
+        "`show`, `count` (in the totals, nowhere by name) or `hide` (not measured, row removed)",
+        check.one_of(PrivateMode),
+        "show, count or hide",
+    ),
+    Variable(
+        "CLONE_TIMEOUT",
+        "600",
+        "seconds that the clone of one repository may take",
+        check.whole(1, 86_400),
+        _range(1, 86_400, " of seconds"),
+    ),
+    Variable(
+        "MEASURE_TIMEOUT",
+        "600",
+        "seconds that counting one repository may take",
+        check.whole(1, 86_400),
+        _range(1, 86_400, " of seconds"),
+    ),
+    Variable(
+        "MAX_REPO_MB",
+        "2048",
+        "megabytes (GitHub's size) above which a repository is not cloned",
+        check.whole(1, 1_048_576),
+        _range(1, 1_048_576, " of megabytes"),
+    ),
+    Variable(
+        "REFRESH_CONCURRENCY",
+        None,
+        "repositories measured at once, in one process's refresh or one worker's pool",
+        check.whole(1, 256),
+        _range(1, 256),
+        absent="number of cores",
+    ),
+)
+
+
+def available_cores() -> int:
+    """Count the processor cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Check all variables of `environ`, by default the process's environment.
+
+    Raises ConfigError with one line that names the first variable that cannot be used, its fault
+    and what would be right, and never holds a secret.
+    """
+    environ = os.environ if environ is None else environ
+    values = {variable.name.lower(): variable.read(environ) for variable in VARIABLES}
+    if values["refresh_concurrency"] is None:
+        values["refresh_concurrency"] = available_cores()
+    return Settings(**values, search_path=environ.get("PATH") or os.defpath)
