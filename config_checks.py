@@ -112,7 +112,7 @@ def database_url(text: str) -> str:
     except (ArgumentError, ValueError):
         raise ValueError("has a host or port that cannot be read") from None
     if driver == "sqlite":
-        return _sqlite_url(url)
+        return _sqlite_url(url, f"sqlite://{rest}")
     if url.port is not None and not 0 < url.port < 65536:
         raise ValueError("has a port that is not between 1 and 65535")
     if not url.database:
@@ -120,12 +120,12 @@ def database_url(text: str) -> str:
     return f"{driver}://{rest}"
 
 
-def _sqlite_url(url: URL) -> str:
+def _sqlite_url(url: URL, text: str) -> str:
     """Make the file's path absolute, beside app.py, where Flask-SQLAlchemy would use `instance/`."""
     if url.host:
         raise ValueError("names a host, where a file needs three slashes")
     if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
-        return url.render_as_string(hide_password=False)
+        return text
     path = HOME / str(url.database)
     if path.is_dir():
         raise ValueError("names a folder")
