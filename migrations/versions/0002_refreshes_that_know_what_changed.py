@@ -249,6 +249,7 @@ def create_refresh_task() -> None:
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(10), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("deaths", sa.Integer(), nullable=False, server_default=sa.text("0")),
         sa.Column("heartbeat_at", sa.DateTime()),
         sa.Column("reason", sa.Text()),
         sa.ForeignKeyConstraint(
