@@ -1,0 +1,109 @@
+"""The HTTP side of the stand-in for GitHub: requests in, answers out, spoilt where asked."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+
+class Request(NamedTuple):
+    """Hold one request as it came in."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+
+
+@dataclass
+class Fault:
+    """Say what goes wrong with which paths, how many times more (None: always)."""
+
+    path: re.Pattern[str]
+    times: int | None
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    drip: float = 0
+    cut: bool = False
+
+
+class Answer(NamedTuple):
+    """Hold one answer before it is sent."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+# Takes the method, the target and the Authorization header.
+Answering = Callable[[str, str, str | None], tuple[Answer, Fault]]
+
+
+class Server(ThreadingHTTPServer):
+    """Listen on 127.0.0.1 and answer each connection in a thread of its own."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, answer: Answering) -> None:
+        self.answer = answer
+        self._open: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def drop_connections(self) -> None:
+        """End the connections that are kept alive, and with them their threads."""
+        for sock in list(self._open):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: clients that hang up are part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Without it a small answer waits for the acknowledgement of the one before.
+    disable_nagle_algorithm = True
+    server: Server
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+    def _respond(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        token = self.headers.get("Authorization")
+        answer, fault = self.server.answer(self.command, self.path, token)
+        headers = {"Content-Type": "application/json; charset=utf-8"} | answer.headers
+        self.send_response(answer.status)
+        for name, value in ({"Content-Length": str(len(answer.body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if fault.drip:
+            self._drip(answer.body, fault.drip)
+        elif fault.cut:
+            self.close_connection = True
+            self.wfile.write(answer.body[: len(answer.body) // 2])
+        else:
+            self.wfile.write(answer.body)
+
+    def _drip(self, body: bytes, interval: float) -> None:
+        for at in range(len(body)):
+            self.wfile.write(body[at : at + 1])
+            time.sleep(interval)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _respond
