@@ -52,6 +52,7 @@ class UTCDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware instant into naive UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -59,6 +60,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn naive UTC into an aware instant."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -69,10 +71,12 @@ class CleanText(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose between VARCHAR and TEXT."""
         length = self.impl_instance.length  # type: ignore[attr-defined]
         return dialect.type_descriptor(Text() if length is None else String(length))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Clean the text."""
         return None if value is None else clean_text(value)
 
 
@@ -83,6 +87,7 @@ class CleanJSON(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Clean the texts in the structure."""
         return clean_json(value)
 
 

@@ -239,6 +239,8 @@ class RefreshTask(Base):
     facts: Mapped[dict[str, Any]] = mapped_column(CleanJSON)
     state: Mapped[str] = mapped_column(CleanText(10), default=TaskState.QUEUED)
     attempt: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    # How many processes died over it; a new attempt may also have another reason.
+    deaths: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     heartbeat_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reason: Mapped[str | None] = mapped_column(CleanText)
 

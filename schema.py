@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
@@ -13,7 +14,9 @@ from flask_migrate import Migrate
 
 from models import db
 
-migrate = Migrate(db=db, directory=str(Path(__file__).with_name("migrations")))
+MIGRATIONS: Final = str(Path(__file__).with_name("migrations"))
+
+migrate = Migrate(db=db, directory=MIGRATIONS)
 
 
 def upgrade_database(app: Flask) -> None:
@@ -21,8 +24,9 @@ def upgrade_database(app: Flask) -> None:
 
     Several processes may do so at once: one works, the others wait for it.
     """
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS.replace("%", "%%"))
     with app.app_context():
-        config = migrate.get_config()
         if not _is_current(config):
             command.upgrade(config, "head")
 
