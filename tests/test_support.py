@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -292,12 +293,10 @@ class TestPostgresServer:
         with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute("CREATE TABLE kept (n int); INSERT INTO kept VALUES (1)")
             connection.commit()
-            for restart in (
-                postgres_server.restart,
-                lambda: postgres_server.restart(immediate=True),
-                lambda: (postgres_server.kill(), postgres_server.start()),
-            ):
-                restart()
+            stop, kill = postgres_server.stop, postgres_server.kill
+            for ending in (stop, partial(stop, immediate=True), kill):
+                ending()
+                postgres_server.start()
                 name = url.rpartition("/")[2]
                 assert postgres_server.execute("SELECT * FROM kept", name) == [(1,)]
             with pytest.raises(psycopg2.OperationalError):

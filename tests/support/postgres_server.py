@@ -113,15 +113,16 @@ class PostgresServer:
             return
         options = [f"--{name}={value}" for name, value in self._options().items()]
         with (self.folder / "log").open("ab") as log:
-            self.process = self._spawn(["postgres", "-D", str(self.data), *options], log)
-        watchman.end_process(self.process.pid)
+            process = self._spawn(["postgres", "-D", str(self.data), *options], log)
+        self.process = process
+        watchman.end_process(process.pid)
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
                 self.execute("SELECT 1")
                 return
             except psycopg2.OperationalError as error:
-                if not self.running or time.monotonic() > deadline:
+                if process.poll() is not None or time.monotonic() > deadline:
                     log_text = (self.folder / "log").read_text(errors="replace")
                     raise RuntimeError(f"PostgreSQL does not start: {log_text[-2000:]}") from error
                 time.sleep(0.02)
@@ -200,11 +201,17 @@ class PostgresServer:
                     return
         except PermissionError:
             pass
+        program, package = self.binaries.parent, self.binaries.parent.parent
         copy = self.folder / "program"
-        shutil.copytree(self.binaries.parent, copy, ignore=shutil.ignore_patterns("*.a", "include"))
+        wanted = copy / package.name / program.name
+        shutil.copytree(program, wanted, ignore=shutil.ignore_patterns("*.a", "include"))
+        # A wheel's own libraries lie beside the package and are found by their place.
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, copy / libraries.name)
         for path in (copy, *copy.rglob("*")):
             shutil.chown(path, "nobody", "nogroup")
-        self.binaries = copy / "bin"
+        self.binaries = wanted / "bin"
 
 
 def _children(pid: int) -> list[int]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.fast_import import Entry, Files, Name, changes, data, edited, quoted
+
 if TYPE_CHECKING:
     from tests.support.git_server import GitServer
+
+__all__ = ["Entry", "RepoBuilder", "git_environment", "run_git"]
 
 FIRST_COMMIT = 1_700_000_000
 HOUR = 3600
@@ -40,22 +42,6 @@ def run_git(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     if done.returncode:
         raise RuntimeError(f"git {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
     return done.stdout
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Stand for something in a tree that is no plain file.
-
-    Modes: 100755 program, 120000 link (data: its target), 160000 submodule (data: a commit's sha).
-    """
-
-    mode: str
-    data: bytes
-
-
-Path_ = str | bytes
-Content = str | bytes | Entry | None
-Files = Mapping[str, Content] | Mapping[bytes, Content] | Mapping[Path_, Content]
 
 
 class RepoBuilder:
@@ -120,12 +106,12 @@ class RepoBuilder:
         `when` is both timestamps, in seconds or as a datetime; `tz` like "+0530" (otherwise the
         datetime's own, or UTC). `parents` replaces the current head as parent.
         """
-        return self._import_commit(_changes(files or {}), when, tz, message, author, parents)
+        return self._import_commit(changes(files or {}), when, tz, message, author, parents)
 
     def rename(
         self,
-        old: Path_,
-        new: Path_,
+        old: Name,
+        new: Name,
         files: Files | None = None,
         *,
         when: datetime | int | None = None,
@@ -133,8 +119,8 @@ class RepoBuilder:
         message: str | bytes | None = None,
     ) -> str:
         """Commit the renaming of a file or folder, together with other changed files."""
-        changes = [b"R %s %s" % (_quoted(old), _quoted(new)), *_changes(files or {})]
-        return self._import_commit(changes, when, tz, message, IDENTITY, None)
+        commands = [b"R %s %s" % (quoted(old), quoted(new)), *changes(files or {})]
+        return self._import_commit(commands, when, tz, message, IDENTITY, None)
 
     def merge(
         self,
@@ -148,8 +134,8 @@ class RepoBuilder:
         """Merge another commit: what it changed since the merge base wins, `files` come on top."""
         theirs = self.sha(other)
         ours = self.head
-        changes = [*self._changed_by(ours, theirs), *_changes(files or {})]
-        return self._import_commit(changes, when, tz, message, IDENTITY, (ours, theirs))
+        commands = [*self._changed_by(ours, theirs), *changes(files or {})]
+        return self._import_commit(commands, when, tz, message, IDENTITY, (ours, theirs))
 
     def raw_commit(self, committer: bytes, message: bytes = b"Raw\n") -> str:
         """Commit the current tree again with a committer line taken as it is, valid or not."""
@@ -182,9 +168,21 @@ class RepoBuilder:
         Each rewrites some lines in `edits` of the `files` text files below `folder`; the same seed
         gives the same content. Commits are `step` seconds apart.
         """
-        self._fast_import(
-            self._bulk_stream(commits, seed, files, lines, edits, step, folder, suffix)
-        )
+        who = IDENTITY.encode()
+        ref = self._ref().encode()
+        parent = b"".join(b"from %s\n" % sha.encode() for sha in self._parent())
+        texts = {f"{folder}/part{n // 50}/file{n}{suffix}": [""] * lines for n in range(files)}
+
+        def stream() -> Iterator[bytes]:
+            for number, changed_files in enumerate(edited(texts, commits, edits, seed)):
+                self.clock += step
+                self.made += 1
+                stamp = b"%s %d +0000" % (who, self.clock)
+                yield b"commit %s\nauthor %s\ncommitter %s\n" % (ref, stamp, stamp)
+                yield data(b"Bulk %d" % number) + b"\n" + (b"" if number else parent)
+                yield b"\n".join([*changes(changed_files), b""])
+
+        self._fast_import(stream())
         return self.head
 
     def bare(self, path: Path) -> Path:
@@ -229,7 +227,7 @@ class RepoBuilder:
 
     def _import_commit(
         self,
-        changes: list[bytes],
+        commands: list[bytes],
         when: datetime | int | None,
         tz: str | None,
         message: str | bytes | None,
@@ -247,10 +245,10 @@ class RepoBuilder:
         stream.append(b"commit %s" % self._ref().encode())
         stream.append(b"author %s %s" % (author.encode(), stamp))
         stream.append(b"committer %s %s" % (IDENTITY.encode(), stamp))
-        stream.append(_data(text))
+        stream.append(data(text))
         for word, parent in zip((b"from", *[b"merge"] * len(parents)), parents, strict=False):
             stream.append(b"%s %s" % (word, parent.encode()))
-        self._fast_import([b"\n".join([*stream, *changes, b"", b""])])
+        self._fast_import([b"\n".join([*stream, *commands, b"", b""])])
         return self.head
 
     def _fast_import(self, stream: Iterable[bytes]) -> None:
@@ -280,73 +278,5 @@ class RepoBuilder:
         raw = self.git("diff-tree", "-r", "-z", "--no-renames", base, theirs).split(b"\0")[:-1]
         for meta, path in zip(raw[::2], raw[1::2], strict=True):
             _, mode, _, blob, status = meta.split()
-            quoted = _quoted(path)
-            yield b"D %s" % quoted if status == b"D" else b"M %s %s %s" % (mode, blob, quoted)
-
-    def _bulk_stream(
-        self,
-        commits: int,
-        seed: int,
-        files: int,
-        lines: int,
-        edits: int,
-        step: int,
-        folder: str,
-        suffix: str,
-    ) -> Iterator[bytes]:
-        chance = random.Random(seed)
-        texts = {f"{folder}/part{n // 50}/file{n}{suffix}": [""] * lines for n in range(files)}
-        names = list(texts)
-        ref = self._ref().encode()
-        parent = b"".join(b"from %s\n" % sha.encode() for sha in self._parent())
-        for number in range(commits):
-            self.clock += step
-            self.made += 1
-            who = b"%s %d +0000" % (IDENTITY.encode(), self.clock)
-            yield b"commit %s\nauthor %s\ncommitter %s\n" % (ref, who, who)
-            yield _data(b"Bulk %d" % number) + b"\n" + parent
-            parent = b""
-            for name in chance.sample(names, min(edits, files)):
-                yield _changed(name, _edit(texts[name], chance)) + b"\n"
-
-
-def _edit(text: list[str], chance: random.Random) -> bytes:
-    """Replace, add or remove a few lines and return the file's whole content."""
-    for _ in range(1 + chance.randrange(3)):
-        place = chance.randrange(len(text))
-        text[place] = f"value_{chance.randrange(10**6)} = {chance.randrange(10**9)}"
-    if chance.random() < 0.3:
-        text.insert(chance.randrange(len(text)), f"# note {chance.randrange(10**9)}")
-    elif len(text) > 5 and chance.random() < 0.3:
-        del text[chance.randrange(len(text))]
-    return ("\n".join(text) + "\n").encode()
-
-
-def _changes(files: Files) -> list[bytes]:
-    return [_changed(path, content) for path, content in files.items()]
-
-
-def _changed(path: Path_, content: Content) -> bytes:
-    quoted = _quoted(path)
-    if content is None:
-        return b"D %s" % quoted
-    if isinstance(content, str):
-        content = content.encode()
-    entry = content if isinstance(content, Entry) else Entry("100644", content)
-    if entry.mode == "160000":
-        return b"M 160000 %s %s" % (entry.data, quoted)
-    return b"M %s inline %s\n%s" % (entry.mode.encode(), quoted, _data(entry.data))
-
-
-def _data(content: bytes) -> bytes:
-    return b"data %d\n%s" % (len(content), content)
-
-
-def _quoted(path: Path_) -> bytes:
-    """Quote a path as fast-import reads it, whatever bytes it holds."""
-    raw = os.fsencode(path)
-    plain = b'"%s"' % b"".join(
-        bytes([byte]) if 32 <= byte < 127 and byte not in b'"\\' else b"\\%03o" % byte
-        for byte in raw
-    )
-    return plain
+            name = quoted(path)
+            yield b"D %s" % name if status == b"D" else b"M %s %s %s" % (mode, blob, name)

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 
 def serve(parent: int) -> None:
@@ -63,10 +64,10 @@ def alive(pid: int) -> bool:
     except PermissionError:
         return True
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            return stat.read().rpartition(b")")[2].split()[0] != b"Z"
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
-        return not os.path.isdir("/proc/self")
+        return not Path("/proc/self").exists()
+    return stat.rpartition(b")")[2].split()[0] != b"Z"
 
 
 if __name__ == "__main__":
