@@ -1,4 +1,4 @@
-"""The settings: the only reader of the environment, every variable with its default and its check."""
+"""The settings: every variable of the environment, read here only, its default and its check."""
 
 from __future__ import annotations
 

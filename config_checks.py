@@ -121,7 +121,7 @@ def database_url(text: str) -> str:
 
 
 def _sqlite_url(url: URL, text: str) -> str:
-    """Make the file's path absolute, beside app.py, where Flask-SQLAlchemy would use `instance/`."""
+    """Make the path absolute, beside app.py: Flask-SQLAlchemy would go on from `instance/`."""
     if url.host:
         raise ValueError("names a host, where a file needs three slashes")
     if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):

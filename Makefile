@@ -1,0 +1,44 @@
+# make run      start the API on port 5001
+# make test     every check and every test
+# PYTHON=…      the Python to build on, where the one that is found is not the one that is meant
+
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+PYTHON ?=
+
+.PHONY: run test lint format clean
+
+run: $(VENV)/.installed
+	@exec $(VENV)/bin/python app.py
+
+test: lint
+	$(VENV)/bin/python -m pytest -n logical --dist worksteal
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/python -m mypy
+
+format: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m ruff check --fix .
+	$(VENV)/bin/python -m ruff format .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A file as the last step of each, so that what was cut short is done again and what is done is not.
+$(VENV)/.made:
+	@PYTHON="$(PYTHON)" sh .ci/make-venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made requirements.txt
+	@echo "Installing requirements.txt into $(VENV) ..."
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.made requirements.txt requirements-dev.txt
+	@echo "Installing requirements-dev.txt into $(VENV) ..."
+	@$(PIP) install -r requirements-dev.txt
+	@sh .ci/add-redis $(VENV)
+	@touch $@ $(VENV)/.installed
