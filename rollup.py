@@ -90,21 +90,25 @@ def _first_with_most(projects: list[Project], figure: Callable[[Project], int]) 
 
 def _most_loc(projects: list[Project]) -> dict[str, Any] | None:
     project = _first_with_most(projects, _loc)
-    return project and {"name": project.name, "loc": _loc(project)}
+    return None if project is None else {"name": project.name, "loc": _loc(project)}
 
 
 def _most_time(projects: list[Project]) -> dict[str, Any] | None:
     project = _first_with_most(projects, _minutes)
-    return project and {
-        "name": project.name,
-        "time_spent_minutes": _minutes(project),
-        "time_spent_hours": _ratio(_minutes(project), 60),
-    }
+    return (
+        None
+        if project is None
+        else {
+            "name": project.name,
+            "time_spent_minutes": _minutes(project),
+            "time_spent_hours": _ratio(_minutes(project), 60),
+        }
+    )
 
 
 def _most_commits(projects: list[Project]) -> dict[str, Any] | None:
     project = _first_with_most(projects, _commits)
-    return project and {"name": project.name, "commits": _commits(project)}
+    return None if project is None else {"name": project.name, "commits": _commits(project)}
 
 
 def _most_common_language(projects: list[Project]) -> dict[str, Any] | None:
