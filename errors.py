@@ -17,6 +17,7 @@ ProjectTrackerError
 └── RefreshError                a refresh could not be started or carried on
     ├── TokenMissing            GITHUB_ACCESS_TOKEN is not set
     ├── RefreshTooSoon          a forced refresh within REFRESH_MIN_INTERVAL of the last one
+    ├── TokenWrong              the bearer token of REFRESH_TOKEN is missing or wrong
     ├── QueueUnavailable        Redis did not answer
     └── Superseded              another process has taken this piece of work over
 
@@ -127,3 +128,10 @@ class QueueUnavailable(RefreshError):
 
 class Superseded(RefreshError):
     """Tell that a piece of work now belongs to somebody else and must write nothing more."""
+
+
+class TokenWrong(RefreshError):
+    """Tell that a refresh was asked for without the bearer token that REFRESH_TOKEN demands."""
+
+    def __init__(self) -> None:
+        super().__init__("this needs the header `Authorization: Bearer <REFRESH_TOKEN>`")

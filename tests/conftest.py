@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.git_server import GitServer
+from tests.support.github_api import GitHubApi
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient, FlaskCliRunner
-
-    from tests.support.github_api import GitHubApi
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,10 +44,15 @@ def git_server(tmp_path: Path) -> Iterator[GitServer]:
 @pytest.fixture
 def github_api() -> Iterator[GitHubApi]:
     """A stand-in for GitHub's API of the test's own, without repositories."""
-    from tests.support.github_api import GitHubApi
-
     with GitHubApi() as api:
         yield api
+
+
+@pytest.fixture
+def world(tmp_path: Path, git_server: GitServer, github_api: GitHubApi) -> World:
+    """An account without repositories on the git server and the API stand-in."""
+    git_server.token = github_api.token
+    return World(tmp_path / "world", git_server, github_api)
 
 
 @pytest.fixture(scope="session")
@@ -126,10 +131,11 @@ def environment(database_url: str, github_api: GitHubApi) -> dict[str, str]:
 @pytest.fixture
 def app(environment: dict[str, str]) -> Iterator[Flask]:
     """The application, built in `environment`; its connections are closed afterwards."""
-    from app import create_app
+    from app import create_app, prepare
     from models import db
 
     app = create_app(environment)
+    prepare(app)
     yield app
     with app.app_context():
         db.session.remove()

@@ -1,0 +1,199 @@
+"""The commands: ``flask --app app refresh``, ``measure``, ``clock`` and ``upgrade-database``."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+import click
+import measure
+from apscheduler.schedulers.blocking import BlockingScheduler
+from flask import Flask, current_app
+from measure import Figures
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from config import Settings
+from database import instant
+from errors import Interrupted, ProjectTrackerError
+from jobs import STOPPED, refresh_here
+from models import RefreshJob, RefreshStatus
+from refresh.work import measure_options
+from schedule import start_schedule
+from schema import upgrade_database
+
+
+def register(app: Flask) -> None:
+    """Add the commands to an application."""
+    for command in (refresh_command, measure_command, clock_command, upgrade_command):
+        app.cli.add_command(command)
+
+
+class ProgressObserver:
+    """Draw a bar of repositories done, which ones are being measured, and what failed."""
+
+    def __init__(self, console: Console) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[now]}", markup=False),
+            console=console,
+        )
+        self._console = console
+        self._bar: TaskID = self.progress.add_task("listing", total=None, now="")
+        self._lock = threading.Lock()
+        self._current: list[str] = []
+
+    def planned(self, refresh: RefreshJob) -> None:
+        """Show how many repositories there are and how many stand already."""
+        self.progress.update(
+            self._bar,
+            description="measuring",
+            total=refresh.total_repositories,
+            completed=refresh.repositories_processed,
+        )
+
+    def started(self, name: str) -> None:
+        """Show that a repository is being measured."""
+        with self._lock:
+            self._current.append(name)
+            self._show()
+
+    def ended(self, name: str, reason: str | None) -> None:
+        """Count a repository; print it where it failed."""
+        with self._lock:
+            self._current.remove(name)
+            self._show()
+        self.progress.advance(self._bar)
+        if reason is not None:
+            self._console.print(f"[red]failed[/red] {escape(name)}: {escape(reason)}")
+
+    def _show(self) -> None:
+        self.progress.update(self._bar, now=", ".join(self._current))
+
+
+@click.command("refresh")
+@click.option("--force", is_flag=True, help="Measure every repository, changed or not.")
+def refresh_command(force: bool) -> None:
+    """Refresh the figures here, with a progress bar."""
+    settings = _settings()
+    upgrade_database(current_app._get_current_object())  # type: ignore[attr-defined]
+    console = Console(stderr=True)
+    observer = ProgressObserver(console)
+    _stop_on_sigterm()
+    try:
+        with observer.progress:
+            refresh = refresh_here(settings, forced=force, observer=observer)
+    except (Interrupted, KeyboardInterrupt):
+        measure.stop_all()
+        sys.exit(STOPPED)
+    except ProjectTrackerError as error:
+        sys.exit(str(error))
+    _summarise(console, settings, refresh)
+
+
+def _summarise(console: Console, settings: Settings, refresh: RefreshJob) -> None:
+    failed = len(refresh.failures or ())
+    seconds = 0.0
+    if refresh.started_at is not None and refresh.completed_at is not None:
+        seconds = (refresh.completed_at - refresh.started_at).total_seconds()
+    console.print(
+        f"{refresh.status}: {refresh.total_repositories} repositories, "
+        f"{failed} failed, {seconds:.1f} s"
+    )
+    reason = refresh.explain(settings.private_repositories)
+    if refresh.status == RefreshStatus.FAILED:
+        sys.exit(reason or "the refresh has failed")
+
+
+@click.command("measure")
+@click.argument("path_or_url")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def measure_command(path_or_url: str, as_json: bool) -> None:
+    """Measure any git repository, given as a folder or a URL; no token, no database."""
+    try:
+        figures = measure.measure(measure.Source(path_or_url), measure_options(_settings()))
+    except (Interrupted, KeyboardInterrupt):
+        measure.stop_all()
+        sys.exit("stopped")
+    except ProjectTrackerError as error:
+        sys.exit(f"{path_or_url}: {error}")
+    described = _describe(figures)
+    if as_json:
+        click.echo(json.dumps(described, indent=2, ensure_ascii=False))
+    else:
+        _print_table(path_or_url, described)
+
+
+def _describe(figures: Figures) -> dict[str, Any]:
+    history, count = figures.history, figures.count
+    first, last = history.first_commit, history.last_commit
+    minutes = (int((last - first).total_seconds()) + 30) // 60 if first and last else 0
+    return {
+        "head_sha": figures.head_sha,
+        "loc": count.loc if count else None,
+        "loc_source": count.source if count else None,
+        "loc_by_language": dict(count.languages) if count else {},
+        "commits": history.commits,
+        "active_days": len(history.days),
+        "time_spent": f"{minutes}m",
+        "first_commit": instant(first),
+        "last_finished": instant(last),
+        "code_churn": history.churn,
+        "additions": history.additions,
+        "deletions": history.deletions,
+    }
+
+
+def _print_table(title: str, described: dict[str, Any]) -> None:
+    table = Table(title=escape(title), show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for name, value in described.items():
+        if isinstance(value, dict):
+            most = sorted(value.items(), key=lambda item: (-item[1], item[0]))
+            for language, lines in most[:10]:
+                table.add_row(f"  {escape(language)}", f"{lines:,}", style="dim")
+        else:
+            table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
+    Console().print(table)
+
+
+@click.command("clock")
+def clock_command() -> None:
+    """Start the scheduled refresh when it is due, for ever; run this as a process of its own."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    upgrade_database(app)
+    _stop_on_sigterm()
+    try:
+        start_schedule(app, BlockingScheduler(timezone="UTC"))
+    except KeyboardInterrupt:
+        measure.stop_all()
+
+
+@click.command("upgrade-database")
+def upgrade_command() -> None:
+    """Bring the database to today's schema, whichever release made it; every row is kept."""
+    upgrade_database(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+def _stop_on_sigterm() -> None:
+    """Take SIGTERM for a Ctrl-C."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        measure.stop_all()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["settings"]
+    return settings

@@ -1,0 +1,49 @@
+"""How gunicorn serves the application: ``gunicorn app:app`` reads this file by itself."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any
+
+from config import read_settings
+
+bind = f"0.0.0.0:{read_settings().port}"
+worker_class = "gthread"
+# A refresh without Redis runs inside a request and may take many minutes. A threaded worker shows
+# signs of life while its threads are busy, so it is not killed for that. How many workers there
+# are is WEB_CONCURRENCY's to say, which gunicorn and Heroku both know.
+threads = 16
+timeout = 60
+graceful_timeout = 20
+keepalive = 5
+control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    """Bring the database to today's schema before the first worker is forked."""
+    from app import app, prepare
+
+    prepare(app)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Leave the connections of the parent to the parent."""
+    from app import app
+    from models import forget_connections
+
+    forget_connections(app)
+
+
+def post_worker_init(worker: Any) -> None:
+    """On SIGTERM, stop the programs of a refresh that runs here, so that it ends in words."""
+    import measure
+
+    inherited = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        measure.stop_all()
+        if callable(inherited):
+            inherited(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,254 @@
+"""A refresh from start to end: one body, two doors.
+
+Asked for, a refresh becomes a row and then a job on the queue; where there is no queue its body
+runs in the process that was asked. Either way it is listed once, each repository that needs it is
+measured as a task of its own by whoever claims it, and whoever ends the last task closes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Protocol
+
+import measure
+from flask import Flask, current_app
+
+from config import Settings
+from database import now
+from errors import (
+    Interrupted,
+    QueueUnavailable,
+    RefreshError,
+    RefreshTooSoon,
+    Superseded,
+    TokenMissing,
+)
+from models import RefreshJob, RefreshStatus
+from refresh import ledger, listing, queue, tasks, work
+from refresh.heartbeat import Heartbeat
+
+log = logging.getLogger(__name__)
+
+STOPPED = "the process that ran this refresh was stopped"
+
+
+class Outcome(Enum):
+    """Name what asking for a refresh led to."""
+
+    QUEUED = auto()
+    JOINED = auto()
+    RECENT = auto()
+    RAN = auto()
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Tell what came of asking for a refresh, and which refresh it is about."""
+
+    outcome: Outcome
+    refresh: RefreshJob
+
+
+class Observer(Protocol):
+    """Watch a refresh that runs in this process; called from several threads."""
+
+    def planned(self, refresh: RefreshJob) -> None:
+        """Be told that the listing is done."""
+
+    def started(self, name: str) -> None:
+        """Be told that a repository is being measured."""
+
+    def ended(self, name: str, reason: str | None) -> None:
+        """Be told that a repository is done, and why it failed if it did."""
+
+
+class LogObserver:
+    """Tell the log how a refresh goes."""
+
+    def planned(self, refresh: RefreshJob) -> None:
+        """Say nothing: the listing has logged its result."""
+
+    def started(self, name: str) -> None:
+        """Log which repository is being measured."""
+        log.info("measuring %s", name)
+
+    def ended(self, name: str, reason: str | None) -> None:
+        """Log the end of one repository."""
+        if reason is None:
+            log.info("measured %s", name)
+        else:
+            log.warning("%s could not be measured: %s", name, reason)
+
+
+def request_refresh(settings: Settings, *, forced: bool) -> Ticket:
+    """Start a refresh on the queue, or here where there is none, or join the one under way.
+
+    Raises TokenMissing, and RefreshTooSoon for a forced one within REFRESH_MIN_INTERVAL.
+    """
+    if settings.github_access_token is None:
+        raise TokenMissing
+    active = ledger.find_active()
+    if active is not None:
+        return Ticket(Outcome.JOINED, active)
+    recent = _find_recent(settings)
+    if recent is not None:
+        completed, wait = recent
+        if forced:
+            raise RefreshTooSoon(wait)
+        return Ticket(Outcome.RECENT, completed)
+    refresh, is_new = ledger.open_refresh(forced)
+    if not is_new:
+        return Ticket(Outcome.JOINED, refresh)
+    try:
+        queue.enqueue_listing(settings, refresh.id)
+    except QueueUnavailable as error:
+        if settings.redis_url is not None:
+            log.warning("%s: this refresh runs here", error)
+        return Ticket(Outcome.RAN, run_here(settings, refresh.id, LogObserver()))
+    return Ticket(Outcome.QUEUED, refresh)
+
+
+def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> RefreshJob:
+    """Run a refresh in this process, however recent the last one is, and give its row.
+
+    Raises TokenMissing, RefreshError where one is under way already, and Interrupted.
+    """
+    if settings.github_access_token is None:
+        raise TokenMissing
+    refresh, is_new = ledger.open_refresh(forced)
+    if not is_new:
+        raise RefreshError(f"a refresh is under way already: {refresh.id}")
+    return run_here(settings, refresh.id, observer)
+
+
+def run_listing(refresh_id: str) -> None:
+    """List the repositories of a refresh and put a job for each one to measure on the queue."""
+    app, settings = _context()
+    with Heartbeat(app, refresh_id):
+        try:
+            count = listing.carry_out(settings, refresh_id)
+            if count:
+                queue.enqueue_measuring(settings, refresh_id, count)
+        except (Interrupted, QueueUnavailable) as error:
+            log.warning("the refresh is left to be carried on: %s", error)
+            return
+    if count is not None:
+        _close(refresh_id)
+
+
+def run_measuring(refresh_id: str) -> None:
+    """Measure the next repository of a refresh, and close the refresh if it was the last."""
+    app, settings = _context()
+    with Heartbeat(app, refresh_id) as heartbeat:
+        try:
+            _measure_next(settings, refresh_id, heartbeat, LogObserver())
+        except Interrupted as error:
+            log.warning("a repository is handed back: %s", error)
+            return
+    _close(refresh_id)
+
+
+def run_here(settings: Settings, refresh_id: str, observer: Observer) -> RefreshJob:
+    """Run a whole refresh in this process, several repositories at once, and give its row.
+
+    Raises Interrupted, after ending the refresh as failed, when the process is asked to stop.
+    """
+    app, _ = _context()
+    measure.sweep()
+    try:
+        with Heartbeat(app, refresh_id) as heartbeat:
+            count = listing.carry_out(settings, refresh_id)
+            if count is not None:
+                observer.planned(_fetch(refresh_id))
+                _measure_all(app, settings, refresh_id, heartbeat, observer, count)
+    except BaseException:
+        # Nobody else would carry on with a refresh that has no queue behind it.
+        ledger.fail(refresh_id, STOPPED)
+        raise
+    _close(refresh_id)
+    return _fetch(refresh_id)
+
+
+def _measure_all(
+    app: Flask,
+    settings: Settings,
+    refresh_id: str,
+    heartbeat: Heartbeat,
+    observer: Observer,
+    count: int,
+) -> None:
+    stop = threading.Event()
+
+    def drain() -> None:
+        with app.app_context():
+            try:
+                while not stop.is_set():
+                    if not _measure_next(settings, refresh_id, heartbeat, observer):
+                        return
+            except BaseException:
+                stop.set()
+                raise
+
+    threads = min(settings.refresh_concurrency, count)
+    if threads == 0:
+        return
+    with ThreadPoolExecutor(threads, thread_name_prefix="measure") as pool:
+        for running in [pool.submit(drain) for _ in range(threads)]:
+            running.result()
+
+
+def _measure_next(
+    settings: Settings, refresh_id: str, heartbeat: Heartbeat, observer: Observer
+) -> bool:
+    """Measure the next repository, if there is one, and tell whether there was."""
+    task = tasks.claim_next(refresh_id)
+    if task is None:
+        return False
+    name = work.label(settings, task.repository)
+    observer.started(name)
+    try:
+        with heartbeat.during(task):
+            reason = work.carry_out(settings, task)
+    except Superseded as error:
+        log.warning("%s: nothing written: %s", name, error)
+        return True
+    observer.ended(name, reason)
+    return True
+
+
+def _close(refresh_id: str) -> None:
+    if ledger.close_if_done(refresh_id):
+        refresh = _fetch(refresh_id)
+        log.info(
+            "refresh %s: %d repositories, %d of them failed",
+            refresh.status,
+            refresh.total_repositories,
+            len(refresh.failures or ()),
+        )
+
+
+def _find_recent(settings: Settings) -> tuple[RefreshJob, int] | None:
+    """Give the refresh completed within REFRESH_MIN_INTERVAL, and for how many seconds yet."""
+    last = ledger.find_last(RefreshStatus.COMPLETED)
+    if last is None or last.completed_at is None:
+        return None
+    until = last.completed_at + timedelta(seconds=settings.refresh_min_interval)
+    left = (until - now()).total_seconds()
+    return (last, int(left) + 1) if left > 0 else None
+
+
+def _fetch(refresh_id: str) -> RefreshJob:
+    refresh = ledger.find_refresh(refresh_id)
+    if refresh is None:
+        raise Superseded("this refresh's row is gone")
+    return refresh
+
+
+def _context() -> tuple[Flask, Settings]:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app, app.extensions["settings"]

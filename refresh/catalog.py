@@ -1,0 +1,155 @@
+"""The rows of projects, brought in line with a listing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from config import PrivateMode
+from database import now
+from github_source import Repository
+from models import Project, RefreshJob, RefreshTask, TaskState
+from refresh import ledger
+from refresh.plan import Known
+from refresh.transaction import in_chunks, transact
+
+NO_SCOPE = "the token lacks the `repo` scope and does not show private repositories"
+
+
+def find_unlisted(listed: Iterable[Repository], mode: PrivateMode, sees_private: bool) -> list[int]:
+    """Give the row ids of projects that a listing does not hold, by GitHub's id or by name."""
+    repositories = list(listed)
+    ids = {repository.github_id for repository in repositories}
+    names = {repository.name for repository in repositories}
+
+    def find(session: Session) -> list[int]:
+        rows = session.execute(select(Project.id, Project.github_id, Project.name, Project.private))
+        return [
+            row.id
+            for row in rows
+            if (row.github_id not in ids if row.github_id is not None else row.name not in names)
+            and not (row.private and not sees_private and mode is not PrivateMode.HIDE)
+        ]
+
+    return transact(find)
+
+
+def save_listing(
+    refresh_id: str,
+    attempt: int,
+    listed: Sequence[Repository],
+    gone: Iterable[int],
+    *,
+    sees_private: bool,
+    choose: Callable[[dict[int, Known]], list[Repository]],
+    quota: tuple[int, object] | None,
+) -> tuple[int, int]:
+    """Turn a complete listing into rows and tasks, in one transaction.
+
+    Projects take over the listing's facts, projects that are gone are deleted, and each repository
+    that ``choose`` picks becomes a task. Gives how many tasks there are and how many repositories.
+    Raises Superseded when another process has taken the listing over.
+    """
+
+    def write(session: Session) -> tuple[int, int]:
+        ledger.hold(session, refresh_id, attempt)
+        for chunk in in_chunks(sorted(gone)):
+            session.execute(delete(Project).where(Project.id.in_(chunk)))
+        _take_over_facts(session, listed)
+        if not sees_private:
+            for row in session.scalars(select(Project).where(Project.private.is_(True))):
+                row.stale_reason = NO_SCOPE
+        session.flush()
+        chosen = choose(_read_known(session))
+        _add_tasks(session, refresh_id, chosen)
+        row = session.get_one(RefreshJob, refresh_id)
+        row.total_repositories = len(listed)
+        row.repositories_processed = len(listed) - len(chosen)
+        row.planned_at = now()
+        if quota is not None:
+            row.rate_limit_remaining, row.rate_limit_reset_at = quota  # type: ignore[assignment]
+        return len(chosen), len(listed)
+
+    return transact(write)
+
+
+def _take_over_facts(session: Session, listed: Sequence[Repository]) -> None:
+    rows = list(session.scalars(select(Project)))
+    by_id = {row.github_id: row for row in rows if row.github_id is not None}
+    by_name = {row.name: row for row in rows if row.github_id is None}
+    matched = [by_id.get(each.github_id) or by_name.get(each.name) for each in listed]
+    _free_names(session, rows, list(zip(listed, matched, strict=True)))
+    for repository, found in zip(listed, matched, strict=True):
+        row = found
+        if row is None:
+            row = Project(empty=True)
+            session.add(row)
+        row.github_id = repository.github_id
+        row.name = repository.name
+        row.url = repository.html_url
+        row.private = repository.private
+        row.archived = repository.archived
+        row.repository_size_kb = float(repository.size_kb)
+    session.flush()
+
+
+def _free_names(
+    session: Session,
+    rows: Iterable[Project],
+    matched: Sequence[tuple[Repository, Project | None]],
+) -> None:
+    """Make room for names that change hands, since no two rows may bear one name at any time.
+
+    A row that is not listed itself loses to the repository that bears its name now.
+    """
+    names = {repository.name for repository, _ in matched}
+    listed = {row.id for _, row in matched if row is not None}
+    for row in rows:
+        if row.id not in listed and row.name in names:
+            session.delete(row)
+    for repository, row in matched:
+        if row is not None and row.name != repository.name:
+            row.name = f"renamed:{row.id}"
+    session.flush()
+
+
+def _add_tasks(session: Session, refresh_id: str, chosen: Sequence[Repository]) -> None:
+    session.execute(delete(RefreshTask).where(RefreshTask.refresh_id == refresh_id))
+    tasks = [
+        {
+            "refresh_id": refresh_id,
+            "github_id": repository.github_id,
+            "position": position,
+            "name": repository.name,
+            "private": repository.private,
+            "facts": repository.to_json(),
+            "state": TaskState.QUEUED,
+        }
+        for position, repository in enumerate(chosen)
+    ]
+    for chunk in in_chunks(tasks):
+        session.execute(insert(RefreshTask), chunk)
+
+
+def _read_known(session: Session) -> dict[int, Known]:
+    rows = session.execute(
+        select(
+            Project.github_id,
+            Project.pushed_at,
+            Project.default_branch,
+            Project.fingerprint,
+            Project.stale_reason,
+        ).where(Project.github_id.isnot(None))
+    )
+    return {
+        row.github_id: Known(
+            row.github_id,
+            row.pushed_at,
+            row.default_branch,
+            row.fingerprint,
+            stale=row.stale_reason is not None,
+        )
+        for row in rows
+    }

@@ -1,0 +1,169 @@
+"""The figures of projects: what a measurement may build on, and what it brings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from measure import Figures, History
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from database import now
+from errors import Superseded
+from github_source import Repository
+from models import ActivityDay, Project
+from refresh.transaction import in_chunks, transact
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The figures that a new measurement may build on."""
+
+    head_sha: str | None
+    fingerprint: str | None
+    default_branch: str | None
+    stale: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a measurement brought: figures, languages and the fingerprint they were made with.
+
+    ``figures`` is ``None`` where the head had not moved, ``languages`` where they could not be had.
+    """
+
+    fingerprint: str
+    figures: Figures | None
+    languages: dict[str, int] | None
+
+
+def find_prior(github_id: int) -> Prior:
+    """Fetch what the last measurement of a repository left to build on."""
+
+    def find(session: Session) -> Prior:
+        row = session.scalar(select(Project).where(Project.github_id == github_id))
+        if row is None or row.empty:
+            return Prior(None, None, None, stale=False)
+        return Prior(
+            row.head_sha, row.fingerprint, row.default_branch, row.stale_reason is not None
+        )
+
+    return transact(find)
+
+
+def save_measured(session: Session, repository: Repository, measured: Measured) -> None:
+    """Write the figures of one measurement.
+
+    An increment is added to the sums that are there; it raises Superseded when they no longer end
+    at the commit it starts from.
+    """
+    row = _row_of(session, repository)
+    if measured.figures is not None:
+        _save_figures(session, row, measured.figures)
+    if measured.languages is not None:
+        row.languages = measured.languages
+        row.primary_language = _most_bytes(measured.languages)
+    row.pushed_at = repository.pushed_at
+    row.default_branch = repository.default_branch
+    row.fingerprint = measured.fingerprint
+    row.measured_at = now()
+    row.stale_reason = None
+    row.empty = False
+
+
+def save_failure(session: Session, repository: Repository, reason: str) -> None:
+    """Note why a repository could not be measured; its last good figures stay."""
+    row = _row_of(session, repository)
+    row.stale_reason = reason
+    row.empty = False
+
+
+def save_empty(session: Session, repository: Repository, fingerprint: str) -> None:
+    """Note that a repository holds no commit, so that it is left alone until it is pushed to."""
+    row = _row_of(session, repository)
+    session.execute(delete(ActivityDay).where(ActivityDay.project_id == row.id))
+    row.empty = True
+    row.pushed_at = repository.pushed_at
+    row.default_branch = repository.default_branch
+    row.fingerprint = fingerprint
+    row.head_sha = None
+    row.measured_at = now()
+    row.stale_reason = None
+
+
+def _row_of(session: Session, repository: Repository) -> Project:
+    row = session.scalar(
+        select(Project).where(Project.github_id == repository.github_id).with_for_update()
+    )
+    if row is None:
+        raise Superseded("this repository's row is gone")
+    return row
+
+
+def _save_figures(session: Session, row: Project, figures: Figures) -> None:
+    history = figures.history
+    if figures.since is None:
+        session.execute(delete(ActivityDay).where(ActivityDay.project_id == row.id))
+        row.commit_count = history.commits
+        row.code_churn = history.churn
+        row.first_commit_date = history.first_commit
+        row.last_commit_date = history.last_commit
+    elif row.head_sha != figures.since:
+        raise Superseded("the figures to add to have changed")
+    else:
+        row.commit_count = (row.commit_count or 0) + history.commits
+        row.code_churn = (row.code_churn or 0) + history.churn
+        instants = [row.first_commit_date, row.last_commit_date]
+        instants += [history.first_commit, history.last_commit]
+        dated = [instant for instant in instants if instant is not None]
+        row.first_commit_date = min(dated, default=None)
+        row.last_commit_date = max(dated, default=None)
+    _add_days(session, row, history)
+    row.active_days = session.scalar(
+        select(func.count()).select_from(ActivityDay).where(ActivityDay.project_id == row.id)
+    )
+    row.time_spent_min = _minutes(row)
+    row.head_sha = figures.head_sha
+    if figures.count is not None:
+        row.loc = figures.count.loc
+        row.loc_source = figures.count.source
+
+
+def _add_days(session: Session, row: Project, history: History) -> None:
+    there = {
+        day.day: day
+        for chunk in in_chunks(sorted(history.days))
+        for day in session.scalars(
+            select(ActivityDay).where(ActivityDay.project_id == row.id, ActivityDay.day.in_(chunk))
+        )
+    }
+    new = []
+    for date, figures in history.days.items():
+        if date in there:
+            day = there[date]
+            day.commits += figures.commits
+            day.additions += figures.additions
+            day.deletions += figures.deletions
+        else:
+            new.append(
+                {
+                    "project_id": row.id,
+                    "day": date,
+                    "commits": figures.commits,
+                    "additions": figures.additions,
+                    "deletions": figures.deletions,
+                }
+            )
+    for chunk in in_chunks(new):
+        session.execute(insert(ActivityDay), chunk)
+
+
+def _minutes(row: Project) -> int | None:
+    if row.first_commit_date is None or row.last_commit_date is None:
+        return 0 if row.commit_count else None
+    seconds = int((row.last_commit_date - row.first_commit_date).total_seconds())
+    return (seconds + 30) // 60
+
+
+def _most_bytes(languages: dict[str, int]) -> str | None:
+    return min(languages, key=lambda name: (-languages[name], name), default=None)

@@ -1,0 +1,77 @@
+"""Looking after a refresh whose processes may have died, from the parent process of the workers.
+
+The rows say what is left to do, and the queue only carries the news of it. So whatever was lost
+with a process, with Redis or with a whole machine is put on the queue again from the rows. A job
+too many does no harm: it finds nothing to claim and ends.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import measure
+
+from config import Settings
+from database import now
+from errors import QueueUnavailable
+from models import RefreshJob, RefreshStatus
+from refresh import ledger, queue, tasks, timing
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Look after the active refresh, one step at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._was_empty = False
+
+    def step(self) -> None:
+        """Free what dead processes held, and put on the queue what it has lost.
+
+        An empty queue counts only when the step before found it empty too: a worker may have
+        taken a job off it and not yet claimed its task.
+        """
+        measure.sweep()
+        refresh = ledger.find_active()
+        if refresh is None:
+            self._was_empty = False
+            return
+        try:
+            empty = queue.count_waiting(self._settings) == 0
+            if empty and self._was_empty:
+                self._carry_on(refresh)
+                empty = False
+            self._was_empty = empty
+            ledger.beat(refresh.id)
+        except QueueUnavailable as error:
+            log.warning("the refresh cannot be looked after: %s", error)
+
+    def _carry_on(self, refresh: RefreshJob) -> None:
+        if refresh.planned_at is None:
+            self._carry_on_listing(refresh)
+            return
+        waiting = tasks.rescue(refresh.id)
+        if waiting:
+            log.info("putting %d repositories on the queue again", waiting)
+            queue.enqueue_measuring(self._settings, refresh.id, waiting)
+        elif ledger.close_if_done(refresh.id):
+            log.info("closed a refresh whose last process had died")
+
+    def _carry_on_listing(self, refresh: RefreshJob) -> None:
+        alive = (
+            refresh.status == RefreshStatus.RUNNING
+            and refresh.heartbeat_at is not None
+            and now() - refresh.heartbeat_at < timedelta(seconds=timing.DEAD_AFTER)
+        )
+        if alive:
+            return
+        if refresh.attempt >= timing.MAX_DEATHS:
+            ledger.fail(
+                refresh.id, f"the process that listed the repositories died {refresh.attempt} times"
+            )
+            return
+        log.info("putting the refresh on the queue again")
+        queue.enqueue_listing(self._settings, refresh.id)

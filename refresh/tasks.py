@@ -1,0 +1,217 @@
+"""One task for each repository that a refresh has to measure: claimed, finished, released, rescued.
+
+A claim raises the task's attempt, and whoever finishes must name the attempt that it claimed. A
+process that was thought dead and wakes up later finds its attempt outdated and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import and_, func, or_, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from database import now
+from errors import Superseded
+from github_source import Repository
+from models import RefreshJob, RefreshStatus, RefreshTask, TaskState
+from refresh import timing
+from refresh.transaction import transact
+
+
+@dataclass(frozen=True)
+class Task:
+    """A claimed piece of work: which refresh, which repository, whose attempt."""
+
+    refresh_id: str
+    attempt: int
+    forced: bool
+    repository: Repository
+
+
+def claim_next(refresh_id: str) -> Task | None:
+    """Take the next repository of a running refresh, the largest first.
+
+    Gives ``None`` where none is left. A task whose process died is there to be taken again.
+    """
+
+    def claim(session: Session) -> Task | None:
+        moment = now()
+        following = (
+            select(RefreshTask.github_id)
+            .join(RefreshJob, RefreshJob.id == RefreshTask.refresh_id)
+            .where(
+                RefreshTask.refresh_id == refresh_id,
+                RefreshJob.status == RefreshStatus.RUNNING,
+                RefreshTask.state == TaskState.QUEUED,
+            )
+            .order_by(RefreshTask.position)
+            .limit(1)
+            .with_for_update(of=RefreshTask, skip_locked=True)
+            .scalar_subquery()
+        )
+        row = session.execute(
+            update(RefreshTask)
+            .where(
+                RefreshTask.refresh_id == refresh_id,
+                RefreshTask.github_id == following,
+                RefreshTask.state == TaskState.QUEUED,
+            )
+            .values(
+                state=TaskState.RUNNING,
+                attempt=RefreshTask.attempt + 1,
+                heartbeat_at=moment,
+            )
+            .returning(RefreshTask.attempt, RefreshTask.facts)
+            .execution_options(synchronize_session=False)
+        ).one_or_none()
+        if row is None:
+            return None
+        forced = session.scalar(select(RefreshJob.forced).where(RefreshJob.id == refresh_id))
+        return Task(refresh_id, row.attempt, bool(forced), Repository.from_json(row.facts))
+
+    return transact(claim)
+
+
+def finish(task: Task, reason: str | None, save: Callable[[Session], None]) -> None:
+    """Record a task's end, count it, and save what came of it, all in one transaction.
+
+    ``reason`` is why it failed, or ``None``. Raises Superseded, with nothing written, when the task
+    was taken over or its refresh has ended.
+    """
+
+    def write(session: Session) -> None:
+        mine = session.execute(
+            update(RefreshTask)
+            .where(*_owned(task))
+            .values(
+                state=TaskState.DONE if reason is None else TaskState.FAILED,
+                reason=reason,
+                heartbeat_at=now(),
+            )
+            .execution_options(synchronize_session=False)
+        )
+        counted = session.execute(
+            update(RefreshJob)
+            .where(RefreshJob.id == task.refresh_id, RefreshJob.status == RefreshStatus.RUNNING)
+            .values(
+                repositories_processed=RefreshJob.repositories_processed + 1,
+                heartbeat_at=now(),
+            )
+            .execution_options(synchronize_session=False)
+        )
+        if mine.rowcount != 1 or counted.rowcount != 1:  # type: ignore[attr-defined]
+            raise Superseded("this repository was taken over by another process")
+        save(session)
+
+    transact(write)
+
+
+def release(task: Task) -> None:
+    """Hand a task that was interrupted back, unmeasured and unblamed."""
+    transact(
+        lambda session: session.execute(
+            update(RefreshTask)
+            .where(*_owned(task))
+            .values(state=TaskState.QUEUED, heartbeat_at=None)
+            .execution_options(synchronize_session=False)
+        )
+    )
+
+
+def beat(tasks: Iterable[Task]) -> None:
+    """Write a sign of life for tasks that are being worked on, and for their refresh."""
+    tasks = list(tasks)
+    keys = [(t.refresh_id, t.repository.github_id, t.attempt) for t in tasks]
+
+    def write(session: Session) -> None:
+        moment = now()
+        session.execute(
+            update(RefreshTask)
+            .where(
+                tuple_(RefreshTask.refresh_id, RefreshTask.github_id, RefreshTask.attempt).in_(
+                    keys
+                ),
+                RefreshTask.state == TaskState.RUNNING,
+            )
+            .values(heartbeat_at=moment)
+            .execution_options(synchronize_session=False)
+        )
+        session.execute(
+            update(RefreshJob)
+            .where(
+                RefreshJob.id.in_({t.refresh_id for t in tasks}),
+                RefreshJob.status == RefreshStatus.RUNNING,
+            )
+            .values(heartbeat_at=moment)
+            .execution_options(synchronize_session=False)
+        )
+
+    if keys:
+        transact(write, patience=0)
+
+
+def rescue(refresh_id: str) -> int:
+    """Free the tasks whose process has died and give how many are now waiting.
+
+    A task whose process died ``timing.MAX_DEATHS`` times is given up as failed: whatever is in
+    that repository must not take the workers down for ever.
+    """
+
+    def free(session: Session) -> int:
+        lost = and_(
+            RefreshTask.refresh_id == refresh_id,
+            RefreshTask.state == TaskState.RUNNING,
+            or_(
+                RefreshTask.heartbeat_at.is_(None),
+                RefreshTask.heartbeat_at < now() - timedelta(seconds=timing.DEAD_AFTER),
+            ),
+        )
+        given_up = session.execute(
+            update(RefreshTask)
+            .where(lost, RefreshTask.deaths + 1 >= timing.MAX_DEATHS)
+            .values(
+                state=TaskState.FAILED,
+                reason=f"the process that measured it died {timing.MAX_DEATHS} times",
+            )
+            .execution_options(synchronize_session=False)
+        ).rowcount  # type: ignore[attr-defined]
+        session.execute(
+            update(RefreshTask)
+            .where(lost)
+            .values(state=TaskState.QUEUED, deaths=RefreshTask.deaths + 1, heartbeat_at=None)
+            .execution_options(synchronize_session=False)
+        )
+        if given_up:
+            session.execute(
+                update(RefreshJob)
+                .where(RefreshJob.id == refresh_id, RefreshJob.status == RefreshStatus.RUNNING)
+                .values(repositories_processed=RefreshJob.repositories_processed + given_up)
+                .execution_options(synchronize_session=False)
+            )
+        return count_waiting(session, refresh_id)
+
+    return transact(free)
+
+
+def count_waiting(session: Session, refresh_id: str) -> int:
+    """Count the tasks that nobody has claimed."""
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(RefreshTask)
+            .where(RefreshTask.refresh_id == refresh_id, RefreshTask.state == TaskState.QUEUED)
+        )
+        or 0
+    )
+
+
+def _owned(task: Task) -> tuple[object, ...]:
+    return (
+        RefreshTask.refresh_id == task.refresh_id,
+        RefreshTask.github_id == task.repository.github_id,
+        RefreshTask.attempt == task.attempt,
+        RefreshTask.state == TaskState.RUNNING,
+    )

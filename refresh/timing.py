@@ -1,0 +1,27 @@
+"""How long a refresh waits for signs of life, in seconds.
+
+These are read where they are used, so that a process started for a test can shorten them.
+"""
+
+from __future__ import annotations
+
+BEAT = 10
+"""A process at work writes a heartbeat this often."""
+
+DEAD_AFTER = 30
+"""Work whose heartbeat is older than this has lost its process and may be taken over."""
+
+ABANDONED_AFTER = 120
+"""A running refresh that nobody took over within this time ends as failed."""
+
+UNATTENDED_AFTER = 300
+"""A queued refresh that no worker took up within this time ends as failed."""
+
+SUPERVISE_EVERY = 10
+"""The worker's parent process looks after refreshes this often."""
+
+RETRY_FAILED_AFTER = 900
+"""The schedule does not start a refresh again sooner than this after one that failed."""
+
+MAX_DEATHS = 3
+"""A piece of work whose process died this often is given up."""

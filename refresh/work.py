@@ -1,0 +1,179 @@
+"""One repository's part in a refresh: measured, and its figures saved."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from urllib.parse import urlsplit
+
+from sqlalchemy.orm import Session
+
+import measure
+from config import PrivateMode, Settings
+from errors import (
+    EmptyRepository,
+    GitHubError,
+    Interrupted,
+    MeasureError,
+    RateLimited,
+    RepositoryTooLarge,
+    Superseded,
+    TokenRefused,
+)
+from github_source import GitHub, Repository
+from measure import Figures
+from refresh import figures, ledger, tasks
+from refresh.tasks import Task
+
+log = logging.getLogger(__name__)
+
+Save = Callable[[Session], None]
+
+
+def measure_options(settings: Settings) -> measure.Options:
+    """Give the part of the settings that measuring needs."""
+    return measure.Options(
+        exclude_dirs=frozenset(settings.exclude_dirs),
+        clone_timeout=settings.clone_timeout,
+        measure_timeout=settings.measure_timeout,
+        cloc_path=settings.cloc_path,
+        search_path=settings.search_path,
+    )
+
+
+def label(settings: Settings, repository: Repository) -> str:
+    """Name a repository for the log, unless it is private and private names are not shown."""
+    if repository.private and settings.private_repositories is not PrivateMode.SHOW:
+        return "a private repository"
+    return repository.name
+
+
+def carry_out(settings: Settings, task: Task) -> str | None:
+    """Measure a claimed repository and save what came of it; give why it failed, or ``None``.
+
+    What concerns the whole refresh ends it: a refused token, a used-up quota. Raises Interrupted,
+    after handing the task back, when this process is asked to stop, and Superseded, with nothing
+    written, when the task is no longer ours.
+    """
+    reason: str | None = None
+    try:
+        reason, save = _measure_in_words(settings, task)
+    except Interrupted:
+        tasks.release(task)
+        raise
+    except (TokenRefused, RateLimited) as error:
+        ledger.fail(task.refresh_id, str(error))
+        raise Superseded(str(error)) from error
+    except Exception as error:
+        # A fault of ours in one repository must not stop the others; the log has the details.
+        log.exception("%s: unexpected fault", label(settings, task.repository))
+        reason = f"an unexpected fault ({type(error).__name__})"
+        save = partial(_save_failure, task.repository, reason)
+    tasks.finish(task, reason, save)
+    return reason
+
+
+def _measure_in_words(settings: Settings, task: Task) -> tuple[str | None, Save]:
+    repository = task.repository
+    options = measure_options(settings)
+    try:
+        measured, lacking = _measure(settings, options, task)
+    except EmptyRepository:
+        return None, partial(_save_empty, repository, _todays_fingerprint(options))
+    except (MeasureError, GitHubError) as error:
+        if isinstance(error, (TokenRefused, RateLimited)):
+            raise
+        return str(error), partial(_save_failure, repository, str(error))
+    return lacking, partial(_save_measured, repository, measured, lacking)
+
+
+def _measure(
+    settings: Settings, options: measure.Options, task: Task
+) -> tuple[figures.Measured, str | None]:
+    """Give what was measured, and what could not be had beside it, in words."""
+    repository = task.repository
+    if repository.size_kb > settings.max_repo_mb * 1024:
+        raise RepositoryTooLarge(
+            f"it is larger than MAX_REPO_MB ({settings.max_repo_mb} MB) and is not cloned"
+        )
+    prior = figures.find_prior(repository.github_id)
+    fingerprint = _todays_fingerprint(options)
+    since = None
+    if prior.fingerprint == fingerprint and prior.default_branch == repository.default_branch:
+        since = prior.head_sha
+    if task.forced:
+        since = None
+    if since is not None and not prior.stale:
+        source = _source(settings, repository)
+        if measure.remote_head(source, options) == since:
+            # Pushed to, but not on the branch that is measured.
+            return figures.Measured(fingerprint, figures=None, languages=None), None
+    with ThreadPoolExecutor(1, thread_name_prefix="languages") as pool:
+        languages = pool.submit(GitHub(settings).fetch_languages, repository.github_id)
+        found = _measure_where_it_is(settings, options, repository, since)
+        _log_fallback(settings, repository, found)
+        made_with = fingerprint
+        if found.count is not None:
+            made_with = measure.fingerprint(found.count.counter, options)
+        try:
+            return figures.Measured(made_with, found, languages.result()), None
+        except (TokenRefused, RateLimited):
+            raise
+        except GitHubError as error:
+            lacking = f"its languages could not be had: {error}"
+            return figures.Measured(made_with, found, languages=None), lacking
+
+
+def _measure_where_it_is(
+    settings: Settings, options: measure.Options, repository: Repository, since: str | None
+) -> Figures:
+    """Measure a repository; where the clone fails, ask GitHub whether it has moved meanwhile."""
+    source = _source(settings, repository)
+    try:
+        return measure.measure(source, options, since)
+    except EmptyRepository:
+        raise
+    except MeasureError:
+        today = GitHub(settings).fetch_repository(repository.github_id)
+        if today.clone_url == repository.clone_url:
+            raise
+    return measure.measure(_source(settings, today), options, since)
+
+
+def _source(settings: Settings, repository: Repository) -> measure.Source:
+    """Say where to clone from; the token goes to the host of the API alone."""
+    host = urlsplit(repository.clone_url).hostname
+    api = urlsplit(settings.github_api_url).hostname or ""
+    trusted = host in (api, api.removeprefix("api."))
+    return measure.Source(
+        repository.clone_url, token=settings.github_access_token if trusted else None
+    )
+
+
+def _todays_fingerprint(options: measure.Options) -> str:
+    return measure.fingerprint(measure.best_counter(options), options)
+
+
+def _log_fallback(settings: Settings, repository: Repository, found: Figures) -> None:
+    count = found.count
+    if count is not None and count.reason is not None:
+        name = label(settings, repository)
+        log.warning("%s: lines counted by %s: %s", name, count.source, count.reason)
+
+
+def _save_measured(
+    repository: Repository, measured: figures.Measured, lacking: str | None, session: Session
+) -> None:
+    figures.save_measured(session, repository, measured)
+    if lacking is not None:
+        figures.save_failure(session, repository, lacking)
+
+
+def _save_failure(repository: Repository, reason: str, session: Session) -> None:
+    figures.save_failure(session, repository, reason)
+
+
+def _save_empty(repository: Repository, fingerprint: str, session: Session) -> None:
+    figures.save_empty(session, repository, fingerprint)

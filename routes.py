@@ -1,0 +1,170 @@
+"""The JSON routes. A request for figures reads the database and nothing else."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from flask import Blueprint, current_app, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+import rollup
+from config import PrivateMode, Settings
+from database import instant
+from errors import RefreshError, TokenWrong
+from jobs import Outcome, Ticket, request_refresh
+from models import RefreshJob, RefreshStatus, counted, db, find_visible, recent_jobs, visible
+from refresh import ledger, queue
+
+VERSION = "2.0.0"
+
+ENDPOINTS = {
+    "GET /": "This list",
+    "GET /api/health": "Whether the service works: database, Redis, GitHub's quota",
+    "GET /api/projects": "Every project with its figures",
+    "GET /api/project/<name>": "One project",
+    "GET /api/metrics": "The figures across all projects",
+    "POST /api/refresh": "Measure what has changed; ?force=true measures everything",
+    "GET /api/refresh/status/<job_id>": "One refresh and its progress",
+    "GET /api/refresh/jobs": "The 10 most recent refreshes",
+}
+
+api = Blueprint("api", __name__)
+
+
+@api.get("/")
+def index() -> ResponseReturnValue:
+    """Say what this is and which routes there are."""
+    return {
+        "message": "Project Tracker API",
+        "version": VERSION,
+        "redis_available": queue.is_reachable(_settings()),
+        "endpoints": ENDPOINTS,
+    }
+
+
+@api.get("/api/health")
+def health() -> ResponseReturnValue:
+    """Tell whether the database answers, and report on Redis, GitHub's quota and refreshes."""
+    try:
+        db.session.execute(text("SELECT 1"))
+        last = db.session.scalar(
+            select(RefreshJob)
+            .where(RefreshJob.rate_limit_remaining.isnot(None))
+            .order_by(RefreshJob.created_at.desc())
+            .limit(1)
+        )
+        completed = ledger.find_last(RefreshStatus.COMPLETED)
+    except SQLAlchemyError:
+        return {"status": "unhealthy", "database": "unreachable"}, 503
+    settings = _settings()
+    return {
+        "status": "healthy",
+        "database": "reachable",
+        "redis_available": queue.is_reachable(settings),
+        "redis_configured": settings.redis_url is not None,
+        "github_token_set": settings.github_access_token is not None,
+        "github_rate_limit": None
+        if last is None
+        else {
+            "remaining": last.rate_limit_remaining,
+            "resets_at": instant(last.rate_limit_reset_at),
+        },
+        "last_completed_refresh": instant(completed.completed_at) if completed else None,
+    }
+
+
+@api.get("/api/projects")
+def list_projects() -> ResponseReturnValue:
+    """Give every project that may be named, by name."""
+    return [row.to_json() for row in db.session.scalars(visible(_mode()))]
+
+
+@api.get("/api/project/<name>")
+def show_project(name: str) -> ResponseReturnValue:
+    """Give one project."""
+    row = find_visible(name, _mode())
+    if row is None:
+        return {"error": "no such project"}, 404
+    return row.to_json()
+
+
+@api.get("/api/metrics")
+def metrics() -> ResponseReturnValue:
+    """Give the figures across all projects."""
+    return rollup.compute(db.session.scalars(counted(_mode())).all(), _mode())
+
+
+@api.post("/api/refresh")
+def start_refresh() -> ResponseReturnValue:
+    """Start a refresh, or join the one under way."""
+    _check_bearer(_settings())
+    forced = request.args.get("force", "").lower() in ("1", "true", "yes")
+    return _answer(request_refresh(_settings(), forced=forced))
+
+
+@api.get("/api/refresh/status/<job_id>")
+def show_refresh(job_id: str) -> ResponseReturnValue:
+    """Give one refresh."""
+    ledger.end_abandoned()
+    row = db.session.get(RefreshJob, job_id)
+    if row is None or row.id != job_id:
+        return {"error": "no such refresh"}, 404
+    return row.to_json(_mode())
+
+
+@api.get("/api/refresh/jobs")
+def list_refreshes() -> ResponseReturnValue:
+    """Give the 10 most recent refreshes, newest first."""
+    ledger.end_abandoned()
+    return [row.to_json(_mode()) for row in db.session.scalars(recent_jobs())]
+
+
+def _check_bearer(settings: Settings) -> None:
+    if settings.refresh_token is None:
+        return
+    given = request.headers.get("Authorization", "")
+    wanted = f"Bearer {settings.refresh_token}"
+    if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode()):
+        raise TokenWrong
+
+
+def _answer(ticket: Ticket) -> ResponseReturnValue:
+    refresh = ticket.refresh
+    if ticket.outcome is Outcome.RAN:
+        if refresh.status != RefreshStatus.COMPLETED:
+            raise RefreshError(refresh.explain(_mode()) or "the refresh has failed")
+        return {"message": "refresh completed", **_summary(refresh)}
+    if ticket.outcome is Outcome.RECENT and not queue.is_reachable(_settings()):
+        return {"message": "the figures were refreshed only just now", **_summary(refresh)}
+    messages = {
+        Outcome.QUEUED: "refresh queued",
+        Outcome.JOINED: "a refresh is under way already",
+        Outcome.RECENT: "the figures were refreshed only just now",
+    }
+    return {
+        "message": messages[ticket.outcome],
+        "job_id": refresh.id,
+        "status": refresh.status,
+        "check_status_url": url_for("api.show_refresh", job_id=refresh.id),
+    }, 202
+
+
+def _summary(refresh: RefreshJob) -> dict[str, Any]:
+    return {
+        "status": refresh.status,
+        "repositories_processed": refresh.repositories_processed,
+        "total_repositories": refresh.total_repositories,
+        "error_message": refresh.explain(_mode()),
+    }
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["settings"]
+    return settings
+
+
+def _mode() -> PrivateMode:
+    return _settings().private_repositories

@@ -1,0 +1,59 @@
+"""A developer's account: repositories on a git server, listed by a stand-in for GitHub's API."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.support.git_server import GitServer
+from tests.support.github_api import GitHubApi
+from tests.support.repos import RepoBuilder, run_git
+
+PUSHED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class World:
+    """Hold the account's repositories; what is pushed here is seen by git and by the API alike."""
+
+    def __init__(self, folder: Path, git: GitServer, api: GitHubApi) -> None:
+        self.folder = folder
+        self.git = git
+        self.api = api
+        self.repositories: dict[str, RepoBuilder] = {}
+        self._pushes = 0
+
+    def add(self, name: str, commits: int = 3, **facts: Any) -> RepoBuilder:
+        """Add a repository with some commits of Python and return its builder."""
+        builder = RepoBuilder(self.folder / name)
+        self.repositories[name] = builder
+        for number in range(commits):
+            builder.commit({f"file{number}.py": f"print({number})\n" * (number + 1)})
+        url = builder.publish(self.git, name)
+        if facts.get("private"):
+            self.git.private.add(name)
+        self.api.add(name, url, pushed_at=self._push_time(), **facts)
+        return builder
+
+    def push(self, name: str, **facts: Any) -> None:
+        """Bring the server and the listing to the builder's state."""
+        self.repositories[name].push()
+        self.api.update(name, pushed_at=self._push_time(), **facts)
+
+    def clones(self) -> int:
+        """Count the fetches that git has served."""
+        return sum(len(self.git.fetches(name)) for name in self.repositories)
+
+    def commits(self, name: str) -> int:
+        """Ask git how many commits HEAD reaches."""
+        return int(self.repositories[name].git("rev-list", "--count", "HEAD"))
+
+    def churn(self, name: str) -> int:
+        """Add up what `git log --numstat` says, line by line."""
+        log = run_git(self.repositories[name].path, "log", "--numstat", "--format=", "HEAD")
+        fields = [line.split(b"\t")[:2] for line in log.splitlines() if line]
+        return sum(int(a) + int(d) for a, d in fields if a != b"-")
+
+    def _push_time(self) -> datetime:
+        self._pushes += 1
+        return PUSHED + timedelta(minutes=self._pushes)

@@ -1,0 +1,143 @@
+"""The worker processes: one or a pool of them, kept alive and looked after by this parent.
+
+The parent imports the application once and forks; each worker forks once more for each job. It
+works single-threaded and keeps no connection open, so that forking is safe at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from multiprocessing.process import BaseProcess
+from types import FrameType
+
+import measure
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import app, prepare
+from config import Settings
+from errors import QueueUnavailable
+from models import db, forget_connections
+from refresh import timing
+from refresh.queue import make_worker
+from refresh.supervise import Supervisor
+from refresh.work import measure_options
+
+log = logging.getLogger("worker")
+
+PR_SET_PDEATHSIG = 1  # from Linux's <sys/prctl.h>
+# A worker that cannot even start must not be started again without a pause.
+RESTART_PAUSE = 2.0
+# Heroku kills a dyno 30 seconds after SIGTERM.
+STOP_WITHIN = 20.0
+
+_fork = multiprocessing.get_context("fork")
+
+
+class Keeper:
+    """Keep a number of workers running until told to stop."""
+
+    def __init__(self, app: Flask, settings: Settings, count: int) -> None:
+        self._app = app
+        self._settings = settings
+        self._count = count
+        self._workers: list[BaseProcess] = []
+        self._stopping = False
+
+    def run(self) -> None:
+        """Start the workers, start new ones for those that end, and look after refreshes."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        supervisor = Supervisor(self._settings)
+        next_step = 0.0
+        while not self._stopping:
+            self._fill()
+            if time.monotonic() >= next_step:
+                self._supervise(supervisor)
+                next_step = time.monotonic() + timing.SUPERVISE_EVERY
+            time.sleep(0.5)
+        self._end()
+
+    def _fill(self) -> None:
+        alive = [worker for worker in self._workers if worker.is_alive()]
+        if len(alive) < len(self._workers):
+            log.warning("%d of %d workers ended", len(self._workers) - len(alive), self._count)
+            time.sleep(RESTART_PAUSE)
+        self._workers = alive
+        while len(self._workers) < self._count and not self._stopping:
+            worker = _fork.Process(target=_work, args=(self._app, self._settings, os.getpid()))
+            worker.start()
+            self._workers.append(worker)
+
+    def _supervise(self, supervisor: Supervisor) -> None:
+        with self._app.app_context():
+            try:
+                supervisor.step()
+            except SQLAlchemyError as error:
+                log.warning("refreshes cannot be looked after: %s", type(error).__name__)
+            finally:
+                db.session.remove()
+                db.engine.dispose()
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _end(self) -> None:
+        log.info("stopping %d workers", len(self._workers))
+        for worker in self._workers:
+            worker.terminate()
+        deadline = time.monotonic() + STOP_WITHIN
+        for worker in self._workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        for worker in self._workers:
+            if worker.is_alive():
+                worker.kill()
+        measure.sweep()
+
+
+def _work(app: Flask, settings: Settings, parent: int) -> None:
+    """Run one worker in a process of its own."""
+    _end_with_parent(parent)
+    forget_connections(app)
+    make_worker(app, settings).work(logging_level="INFO")
+
+
+def _end_with_parent(parent: int) -> None:
+    """Have the kernel send SIGTERM here when the parent dies, however it dies (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            sys.exit("the parent process has ended")
+
+
+def main() -> None:
+    """Read the command line and keep workers running."""
+    parser = argparse.ArgumentParser(description="Run the workers that carry refreshes out.")
+    parser.add_argument(
+        "--pool",
+        action="store_true",
+        help="run REFRESH_CONCURRENCY workers instead of one",
+    )
+    arguments = parser.parse_args()
+    settings: Settings = app.extensions["settings"]
+    if settings.redis_url is None:
+        sys.exit(
+            str(QueueUnavailable("REDIS_URL is not set: a worker needs Redis to get its jobs"))
+        )
+    prepare(app)
+    # Asked here once, so that the forks need not ask cloc for its version again.
+    measure.best_counter(measure_options(settings))
+    with app.app_context():
+        db.engine.dispose()
+    Keeper(app, settings, settings.refresh_concurrency if arguments.pool else 1).run()
+
+
+if __name__ == "__main__":
+    main()
