@@ -1,0 +1,167 @@
+"""The files of one commit on the disk: what cloc would see in a plain clone, and nothing else.
+
+Folders that are left out are not written at all. Symbolic links are not written by git
+(core.symlinks is off); those that end at a file of the checkout are put back afterwards, because
+cloc counts through them; those that lead elsewhere are not, because it counts through them, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .git import Git
+from .history import folder_check
+
+REGULAR = (b"100644", b"100755", b"100664")
+LINK = b"120000"
+LONGEST_PATH = 4000  # bytes; the system's limit is 4095 for all of a path
+LONGEST_NAME = 255
+LONGEST_TARGET = 4096
+MOST_HOPS = 40
+
+
+@dataclass
+class Listing:
+    """Hold the entries of a commit's tree as `git ls-tree -z` writes and update-index reads them.
+
+    `attributes` are the .gitattributes files, of the folders that are left out as well: files
+    renamed from there are judged by them.
+    """
+
+    files: list[bytes] = field(default_factory=list)
+    attributes: list[bytes] = field(default_factory=list)
+    links: dict[bytes, bytes] = field(default_factory=dict)  # path -> object name
+
+
+def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
+    """List what is to be checked out of a commit."""
+    listing = Listing()
+    excluded = folder_check(exclude_dirs)
+    for record in git.ask(["ls-tree", "-r", "-z", "--full-tree", commit]).split(b"\0"):
+        facts, _, path = record.partition(b"\t")
+        mode = facts[:6]
+        if mode in REGULAR and path.rpartition(b"/")[2] == b".gitattributes":
+            listing.attributes.append(record)
+        if (excluded and excluded(path)) or not _countable(path):
+            continue
+        if mode in REGULAR:
+            listing.files.append(record)
+        elif mode == LINK:
+            listing.links[path] = facts.split(b" ")[2]
+    return listing
+
+
+def check_out(git: Git, listing: Listing) -> None:
+    """Write the files of a listing to the clone's tree, with the links between them."""
+    _write(git, listing.files, git.tree)
+    for path, target in inner_links(_targets(git, listing.links), _paths(listing.files)).items():
+        place = Path(git.tree) / Path(path.decode(errors="surrogateescape"))
+        with contextlib.suppress(OSError):  # two entries of one name, which only malice makes
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(target.decode(errors="surrogateescape"))
+
+
+def check_out_attributes(git: Git, listing: Listing, folder: Path) -> None:
+    """Write the .gitattributes files alone: git log reads them from the work tree.
+
+    They stand apart from the checkout, so that the history can be read while files are written.
+    """
+    _write(git, listing.attributes, folder)
+
+
+def inner_links(targets: Mapping[bytes, bytes], files: set[bytes]) -> dict[bytes, bytes]:
+    """Return the links that end at one of `files`, each with the way straight to that file.
+
+    `targets` maps the path of each link to what it says. Links over links and over linked folders
+    are followed as the system would, but by names alone, never on the disk.
+    """
+    folders = {path[:end] for path in files for end in _slashes(path)}
+    straight: dict[bytes, bytes] = {}
+    for path in targets:
+        end = _follow(path, targets, files, folders)
+        if end is not None and ".." not in path.decode(errors="replace").split("/"):
+            straight[path] = b"../" * path.count(b"/") + end
+    return straight
+
+
+def _follow(
+    path: bytes, targets: Mapping[bytes, bytes], files: set[bytes], folders: set[bytes]
+) -> bytes | None:
+    here: list[bytes] = path.split(b"/")[:-1]
+    todo = [path.rpartition(b"/")[2]]
+    hops = 0
+    while todo:
+        name = todo.pop(0)
+        if name in (b"", b"."):
+            continue
+        if name == b"..":
+            if not here:
+                return None
+            here.pop()
+            continue
+        reached = b"/".join([*here, name])
+        if reached in targets:
+            hops += 1
+            if hops > MOST_HOPS or targets[reached].startswith(b"/"):
+                return None
+            todo = targets[reached].split(b"/") + todo
+        elif reached in files:
+            return None if todo else reached
+        elif reached in folders:
+            here.append(name)
+        else:
+            return None
+    return None
+
+
+def _write(git: Git, records: list[bytes], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    if not records:
+        return
+    index = folder.with_suffix(".index")
+    git.write(["update-index", "-z", "--index-info"], folder, index, b"\0".join(records) + b"\0")
+    git.write(["checkout-index", "--all", "--quiet"], folder, index)
+
+
+def _targets(git: Git, links: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Read what the links say; what is longer than any path is no link."""
+    if not links:
+        return {}
+    names = sorted(set(links.values()))
+    sizes = git.ask(["cat-file", "--batch-check"], b"\n".join(names) + b"\n").splitlines()
+    short = [line.split()[0] for line in sizes if int(line.split()[2]) <= LONGEST_TARGET]
+    contents = _contents(git.ask(["cat-file", "--batch"], b"\n".join(short) + b"\n"))
+    return {path: contents[name] for path, name in links.items() if name in contents}
+
+
+def _contents(answer: bytes) -> dict[bytes, bytes]:
+    contents: dict[bytes, bytes] = {}
+    start = 0
+    while start < len(answer):
+        end = answer.index(b"\n", start)
+        name, _, size = answer[start:end].split()
+        start = end + 1 + int(size) + 1
+        contents[name] = answer[end + 1 : start - 1]
+    return contents
+
+
+def _countable(path: bytes) -> bool:
+    """Tell whether a path can be written and can be counted.
+
+    cloc keeps its list of files in lines, so it counts no file with a line feed in its path; and
+    the rest of such a path would pass for the name of another file, anywhere.
+    """
+    if b"\n" in path or len(path) > LONGEST_PATH:
+        return False
+    return len(path) <= LONGEST_NAME or max(map(len, path.split(b"/"))) <= LONGEST_NAME
+
+
+def _paths(records: list[bytes]) -> set[bytes]:
+    return {record.partition(b"\t")[2] for record in records}
+
+
+def _slashes(path: bytes) -> list[int]:
+    return [place for place, byte in enumerate(path) if byte == 0x2F]

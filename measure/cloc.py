@@ -1,0 +1,138 @@
+"""cloc as a program: where it is, which version, what it counts."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import CommandError, CommandTimeout
+
+from .command import Leash, run
+
+HEROKU_APT = Path("/app/.apt")
+PERL_FOLDERS = (
+    "share/perl5",
+    "share/perl/5.*",
+    "lib/*/perl5/5.*",
+    "lib/*/perl/5.*",
+    "lib/*/perl-base",
+)
+HEADER = "files,language,blank,comment,code,"
+VERSION_TIMEOUT = 30
+
+
+@dataclass(frozen=True)
+class Cloc:
+    """Name an installed cloc."""
+
+    path: str
+    version: str
+    search_path: str
+
+    @property
+    def counter(self) -> str:
+        """Return the name with the version, as stored beside the figures it counted."""
+        return f"cloc {self.version}"
+
+    def count(self, tree: Path, scratch: Path, timeout: float, leash: Leash) -> dict[str, int]:
+        """Return the lines of code of each language below a folder.
+
+        Raises ClocFailed in words fit for the public.
+        """
+        # Its folder for temporary files goes with the clone's, however it ends.
+        env = _environment(self.path, self.search_path, scratch)
+        try:
+            output = run(
+                [self.path, "--csv", "--quiet", "."],
+                cwd=tree,
+                env=env,
+                timeout=timeout,
+                leash=leash,
+            ).stdout
+        except CommandTimeout as error:
+            raise ClocFailed("cloc took too long") from error
+        except CommandError as error:
+            raise ClocFailed(f"cloc failed with code {error.code}") from error
+        return parse_csv(output.decode(errors="replace"))
+
+
+class ClocFailed(Exception):
+    """Say in words why cloc could not count."""
+
+
+def find_cloc(cloc_path: str | None, search_path: str) -> Cloc:
+    """Find cloc: the one asked for, or on the search path, or in Heroku's apt folder.
+
+    Raises ClocFailed when there is none that tells its version.
+    """
+    if cloc_path is not None:
+        found = shutil.which(cloc_path, path=search_path)
+        missing = "CLOC_PATH names no program"
+    else:
+        found = shutil.which("cloc", path=f"{search_path}{os.pathsep}{HEROKU_APT / 'usr/bin'}")
+        missing = "cloc is not installed"
+    if found is None:
+        raise ClocFailed(missing)
+    return Cloc(found, _version(found, search_path, Path(found).stat().st_mtime_ns), search_path)
+
+
+def parse_csv(output: str) -> dict[str, int]:
+    """Return the code column of `cloc --csv` by language. Raises ClocFailed for anything else.
+
+    Without a file it knows cloc writes nothing, and that is a count: there is no code. Lines ahead
+    of the header are passed over.
+    """
+    lines = output.splitlines()
+    start = next((place for place, line in enumerate(lines) if line.startswith(HEADER)), None)
+    if start is None:
+        if output.strip():
+            raise ClocFailed("cloc wrote something that is not its table")
+        return {}
+    languages: dict[str, int] = {}
+    try:
+        for _, language, _, _, code in csv.reader(io.StringIO("\n".join(lines[start + 1 :]))):
+            if language == "SUM":
+                if int(code) != sum(languages.values()):
+                    break
+                return languages
+            languages[language] = int(code)
+    except (ValueError, csv.Error) as error:
+        raise ClocFailed("cloc wrote a table that cannot be read") from error
+    raise ClocFailed("cloc's table has no sum")
+
+
+@functools.lru_cache(maxsize=8)
+def _version(path: str, search_path: str, changed: int) -> str:
+    """Ask a cloc for its version; `changed`, its file's time, keeps the answer from ageing."""
+    del changed
+    env = _environment(path, search_path, Path(tempfile.gettempdir()))
+    try:
+        output = run([path, "--version"], cwd=Path("/"), env=env, timeout=VERSION_TIMEOUT).stdout
+    except CommandError as error:
+        raise ClocFailed(f"cloc failed with code {error.code}") from error
+    match = re.fullmatch(r"(?:cloc\s+)?v?(\d[\w.-]{0,30})", output.decode(errors="replace").strip())
+    if match is None:
+        raise ClocFailed("cloc does not tell its version")
+    return match[1]
+
+
+def _environment(path: str, search_path: str, scratch: Path) -> dict[str, str]:
+    """Build cloc's environment: a home without its options file, its libraries on Heroku."""
+    env = {
+        "PATH": search_path,
+        "HOME": str(scratch / "home"),
+        "TMPDIR": str(scratch),
+        "LC_ALL": "C",
+    }
+    usr = Path(path).parent.parent
+    if usr.name == "usr" and usr.parent.name == ".apt":
+        folders = [str(folder) for pattern in PERL_FOLDERS for folder in sorted(usr.glob(pattern))]
+        env["PERL5LIB"] = os.pathsep.join(folders)
+    return env

@@ -1,0 +1,286 @@
+"""The one way to run a program: an argument list, a folder, a clean environment, a time limit.
+
+A program is a process group of its own, and all of the group is gone when its call ends, whatever
+way that is. coreutils' `timeout` stands between, so that the time limit holds even when this
+process is killed and can enforce nothing any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from errors import CommandError, CommandTimeout, Interrupted
+
+STDERR_KEPT = 64 * 1024
+CHUNK = 1024 * 1024
+GRACE = 5  # seconds between the polite and the final signal
+ASKED_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+_lock = threading.RLock()  # reentrant: stop_all() is called from signal handlers, too
+_running: dict[subprocess.Popen[bytes], Leash | None] = {}
+_stopped = False
+
+
+class Leash:
+    """Hold the programs of one purpose, so that one pull ends them all, those to come included."""
+
+    def __init__(self) -> None:
+        self.pulled = False
+
+    def pull(self) -> None:
+        """End the programs; theirs and later calls raise Interrupted."""
+        with _lock:
+            self.pulled = True
+            for process, leash in _running.items():
+                if leash is self:
+                    _kill(process)
+
+
+class Deadline:
+    """Share one time limit, in seconds, among several programs; the first use starts the clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end: float | None = None
+
+    def left(self, share: float = 1.0) -> float:
+        """Return the seconds that are left, or a share of them; 0 or less when time is up."""
+        now = time.monotonic()
+        if self._end is None:
+            self._end = now + self._seconds
+        return (self._end - now) * share
+
+
+@dataclass(frozen=True)
+class CompletedOutput:
+    """Hold all of a program's stdout and the end of its stderr."""
+
+    stdout: bytes
+    stderr: str
+
+
+def stop_all() -> None:
+    """End every running program, and let no other start: all such calls raise Interrupted."""
+    global _stopped
+    with _lock:
+        _stopped = True
+        for process in _running:
+            _kill(process)
+
+
+def allow_again() -> None:
+    """Undo stop_all() for the programs to come."""
+    global _stopped
+    with _lock:
+        _stopped = False
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float,
+    stdin: bytes | None = None,
+    leash: Leash | None = None,
+    even_if_stopped: bool = False,
+) -> CompletedOutput:
+    """Run a program to its end and return what it wrote.
+
+    Raises CommandError on any exit code but 0, CommandTimeout after `timeout` seconds, and
+    Interrupted when the program, or this process, was asked to stop. `even_if_stopped` is for
+    clearing up: such a program is not ended by stop_all().
+    """
+    program = _Program(command, timeout, leash, even_if_stopped)
+    with contextlib.closing(program.run(cwd, env, stdin)) as chunks:
+        stdout = b"".join(chunks)
+    return CompletedOutput(stdout, program.stderr)
+
+
+def stream(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout: float,
+    stdin: bytes | None = None,
+    leash: Leash | None = None,
+) -> Generator[bytes, None, None]:
+    """Run a program and yield its stdout in chunks of up to a mebibyte as it comes.
+
+    Raises what run() raises, at the end. Closing the generator ends the program.
+    """
+    return _Program(command, timeout, leash).run(cwd, env, stdin)
+
+
+class _Program:
+    def __init__(
+        self,
+        command: Sequence[str],
+        timeout: float,
+        leash: Leash | None,
+        even_if_stopped: bool = False,
+    ) -> None:
+        self.command = command
+        self.timeout = timeout
+        self.leash = leash
+        self.even_if_stopped = even_if_stopped
+        self.begun = 0.0
+        self._tail = bytearray()
+
+    @property
+    def stderr(self) -> str:
+        return self._tail.decode(errors="replace")
+
+    def stopped(self) -> bool:
+        """Tell whether this process itself, not somebody outside, ended or forbade the program."""
+        return not self.even_if_stopped and (
+            _stopped or (self.leash is not None and self.leash.pulled)
+        )
+
+    def run(
+        self, cwd: Path, env: Mapping[str, str], stdin: bytes | None
+    ) -> Generator[bytes, None, None]:
+        if self.timeout <= 0:
+            raise CommandTimeout(self.command, 0)
+        with _input(stdin) as given:
+            process = self._start(cwd, env, given)
+        try:
+            yield from self._read(process)
+            _await_exit(process, self.begun + self.timeout + 3 * GRACE)
+        finally:
+            _end(process)
+        self._judge(process.returncode)
+
+    def _start(
+        self, cwd: Path, env: Mapping[str, str], stdin: IO[bytes] | int
+    ) -> subprocess.Popen[bytes]:
+        arguments = [*_limiter(env.get("PATH", os.defpath), self.timeout), *self.command]
+        with _lock:
+            if self.stopped():
+                raise Interrupted("this process is stopping")
+            self.begun = time.monotonic()
+            try:
+                process = subprocess.Popen(
+                    arguments,
+                    cwd=cwd,
+                    env=dict(env),
+                    stdin=stdin,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise CommandError(self.command, 127, str(error)) from error
+            if not self.even_if_stopped:
+                _running[process] = self.leash
+            if self.stopped():  # a signal handler may have run since the question above
+                _kill(process)
+        return process
+
+    def _read(self, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
+        """Yield stdout; keep the end of stderr, which must never fill its pipe and block."""
+        out, err = process.stdout, process.stderr
+        if out is None or err is None:
+            return
+        _widen(out)
+        last = self.begun + self.timeout + 2 * GRACE
+        with selectors.DefaultSelector() as selector:
+            for pipe in (out, err):
+                os.set_blocking(pipe.fileno(), False)
+                selector.register(pipe, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = selector.select(max(0.0, last - time.monotonic()))
+                if not ready:  # `timeout` is missing, or was itself killed
+                    _kill(process)
+                    return
+                for key, _ in ready:
+                    chunk = os.read(key.fd, CHUNK)
+                    if not chunk:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is err:
+                        self._tail = (self._tail + chunk)[-STDERR_KEPT:]
+                    else:
+                        yield chunk
+
+    def _judge(self, code: int) -> None:
+        if code == 0:
+            return
+        if self.stopped():
+            raise Interrupted("this process is stopping")
+        if time.monotonic() - self.begun >= self.timeout and code in (124, 137, *_ENDED):
+            raise CommandTimeout(self.command, code, self.stderr)
+        if -code in ASKED_TO_STOP or code - 128 in ASKED_TO_STOP:
+            raise Interrupted("the program was asked to stop")
+        raise CommandError(self.command, code, self.stderr)
+
+
+_ENDED = (-signal.SIGTERM, -signal.SIGKILL)
+
+
+@functools.lru_cache(maxsize=8)
+def _timeout_program(search_path: str) -> str | None:
+    return shutil.which("timeout", path=search_path) or shutil.which("gtimeout", path=search_path)
+
+
+def _limiter(search_path: str, seconds: float) -> list[str]:
+    # Without coreutils (macOS) the limit is enforced by this process alone.
+    program = _timeout_program(search_path)
+    return [program, "-k", str(GRACE), f"{seconds:.3f}"] if program else []
+
+
+@contextlib.contextmanager
+def _input(stdin: bytes | None) -> Iterator[IO[bytes] | int]:
+    """Offer input as a file: a pipe would have to be fed while the output is read."""
+    if stdin is None:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin)
+        file.seek(0)
+        yield file
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let the program run a mebibyte ahead where the system knows such pipes."""
+    with contextlib.suppress(OSError, AttributeError):
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, CHUNK)
+
+
+def _await_exit(process: subprocess.Popen[bytes], last: float) -> None:
+    """Wait for the exit without reaping, so that the group's number can't be given to others."""
+    pause = 0.0005
+    flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
+    while os.waitid(os.P_PID, process.pid, flags) is None and time.monotonic() < last:
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with _lock:
+        _kill(process)
+        _running.pop(process, None)
+        process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)

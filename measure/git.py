@@ -1,0 +1,237 @@
+"""git as a program, made safe against what a repository, its server or this host may hold.
+
+The environment is built from nothing, so that no configuration, hook, filter, credential helper
+or proxy of this host takes part, and the token is in the environment of git alone, from where
+`askpass.sh` hands it out: it is in no argument, URL, file or message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import re
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from errors import CommandError, CommandTimeout, EmptyRepository, Interrupted, MeasureError
+
+from . import causes
+from .command import Deadline, Leash, run, stream
+from .figures import Options, Source
+
+ASKPASS = Path(__file__).with_name("askpass.sh")
+SILENCE = 60  # seconds without a byte after which a server is given up
+OBJECT_NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+CONFIGURATION = {
+    "advice.detachedHead": "false",
+    "core.fsmonitor": "false",
+    "core.fsync": "none",  # a clone lives for seconds
+    "core.hooksPath": "/dev/null",
+    "core.symlinks": "false",
+    "credential.helper": "",
+    "fetch.recurseSubmodules": "false",
+    "gc.auto": "0",
+    "http.followRedirects": "false",  # else the token could be asked for by another host
+    # A byte a second is what git's own keep-alive sends while a server prepares a large pack.
+    "http.lowSpeedLimit": "1",
+    "init.defaultBranch": "main",
+    "maintenance.auto": "false",
+    "protocol.version": "2",
+    "safe.bareRepository": "explicit",
+    "safe.directory": "*",
+    "submodule.recurse": "false",
+}
+
+logger = logging.getLogger(__name__)
+
+
+class GitFailed(MeasureError):
+    """Say why git failed; `cause` is None when its message is not one of those known."""
+
+    def __init__(self, code: int, cause: str | None) -> None:
+        super().__init__(cause or f"git failed with code {code}")
+        self.code = code
+        self.cause = cause
+
+
+class Git:
+    """Run git for one source, with its repository and checkout in one clone folder.
+
+    Failures become GitFailed or MeasureError in words fit for the public. `transfer` and `work`
+    are what is left of CLONE_TIMEOUT and MEASURE_TIMEOUT.
+    """
+
+    def __init__(self, source: Source, options: Options, folder: Path) -> None:
+        self.source = source
+        self.options = options
+        self.url = source.url if "://" in source.url else str(Path(source.url).absolute())
+        self.folder = folder
+        self.repository = folder / "repository"
+        self.tree = folder / "tree"
+        self.leash = Leash()
+        self.transfer = Deadline(options.clone_timeout)
+        self.work = Deadline(options.measure_timeout)
+        self._outside = environment(source, options, folder)
+
+    def clone(self, depth: int | None = None) -> None:
+        """Clone one branch, without tags or checkout; `depth` counts generations, None is all."""
+        arguments = ["clone", "--quiet", "--bare", "--single-branch", "--no-tags", "--template="]
+        arguments += ["--reject-shallow", "--no-local", "--no-recurse-submodules"]
+        if depth is not None:
+            arguments.append(f"--depth={depth}")
+        if self.source.branch is not None:
+            arguments.append(f"--branch={self.source.branch}")
+        arguments += ["--", self.url, str(self.repository)]
+        with self._plainly("cloning it", self.transfer):
+            self._run(arguments, self._outside, self.transfer)
+
+    def deepen(self, depth: int | None) -> None:
+        """Fetch more generations of the cloned branch, or all."""
+        branch = self.source.branch
+        arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+        arguments.append("--unshallow" if depth is None else f"--depth={depth}")
+        arguments += ["--", self.url, "HEAD" if branch is None else f"refs/heads/{branch}"]
+        with self._plainly("cloning it", self.transfer):
+            self._run(arguments, self._inside(self.folder), self.transfer)
+
+    def list_remote(self) -> dict[str, str]:
+        """Return the source's HEAD and branches with the commits they name."""
+        arguments = ["ls-remote", "--quiet", "--", self.url, "HEAD", "refs/heads/*"]
+        with self._plainly("asking for its branches", self.transfer):
+            listing = self._run(arguments, self._outside, self.transfer)
+        lines = (line.split("\t", 1) for line in listing.decode(errors="replace").splitlines())
+        return {ref: name for name, ref in lines}
+
+    def head(self) -> str:
+        """Return the commit that was cloned. Raises EmptyRepository when there is none."""
+        try:
+            name = self.ask(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])
+        except GitFailed as error:
+            if error.code == 1:
+                raise EmptyRepository("the repository holds no commit") from error
+            raise
+        return name.decode().strip()
+
+    def ask(self, arguments: Sequence[str], stdin: bytes | None = None) -> bytes:
+        """Return git's answer about the cloned repository."""
+        with self._plainly("reading it", self.work):
+            return self._run(arguments, self._inside(self.folder), self.work, stdin=stdin)
+
+    def write(
+        self, arguments: Sequence[str], work_tree: Path, index: Path, stdin: bytes | None = None
+    ) -> None:
+        """Have git write an index or a work tree."""
+        env = self._inside(work_tree) | {"GIT_INDEX_FILE": str(index)}
+        with self._plainly("checking it out", self.work):
+            self._run(arguments, env, self.work, cwd=work_tree, stdin=stdin)
+
+    def stream(self, arguments: Sequence[str], work_tree: Path) -> Generator[bytes, None, None]:
+        """Yield git's answer in chunks, with attributes taken from a work tree."""
+        with self._plainly("reading its history", self.work):
+            yield from stream(
+                ["git", *arguments],
+                cwd=work_tree,
+                env=self._inside(work_tree),
+                timeout=self.work.left(),
+                leash=self.leash,
+            )
+
+    def _inside(self, work_tree: Path) -> dict[str, str]:
+        return self._outside | {
+            "GIT_DIR": str(self.repository),
+            "GIT_WORK_TREE": str(work_tree),
+        }
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        deadline: Deadline,
+        *,
+        cwd: Path | None = None,
+        stdin: bytes | None = None,
+    ) -> bytes:
+        return run(
+            ["git", *arguments],
+            cwd=cwd or self.folder,
+            env=env,
+            timeout=deadline.left(),
+            stdin=stdin,
+            leash=self.leash,
+        ).stdout
+
+    @contextlib.contextmanager
+    def _plainly(self, doing: str, deadline: Deadline) -> Generator[None, None, None]:
+        """Say in plain words what went wrong."""
+        try:
+            yield
+        except CommandTimeout as error:
+            if deadline is self.transfer:
+                limit = f"CLONE_TIMEOUT ({self.options.clone_timeout} s)"
+            else:
+                limit = f"MEASURE_TIMEOUT ({self.options.measure_timeout} s)"
+            raise MeasureError(f"{doing} took longer than {limit}") from error
+        except CommandError as error:
+            # On a host that stops, a helper may be gone before git itself gets the signal.
+            if causes.ENDED_BY_STOP.search(error.output):
+                raise Interrupted("git was asked to stop") from error
+            logger.debug("%s: %s", error, error.output)
+            raise GitFailed(error.code, causes.public_cause(error.output)) from error
+
+
+def environment(source: Source, options: Options, folder: Path) -> dict[str, str]:
+    """Build git's environment from nothing, with `folder` for its home."""
+    configuration = CONFIGURATION | {
+        "http.lowSpeedTime": str(max(1, min(SILENCE, options.clone_timeout)))
+    }
+    env = {
+        "PATH": options.search_path,
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder),
+        "LC_ALL": "C",
+        "GIT_ALLOW_PROTOCOL": allowed_protocol(source.url),
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_COUNT": str(len(configuration)),
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+    for number, (key, value) in enumerate(configuration.items()):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    if source.token is not None and allowed_protocol(source.url) != "file":
+        parts = urlsplit(source.url)
+        env |= {
+            "GIT_ASKPASS": str(ASKPASS),
+            "PROJECT_TRACKER_ORIGIN": f"{parts.scheme}://{parts.netloc}",
+            "PROJECT_TRACKER_ORIGIN_AS_USER": f"{parts.scheme}://x-access-token@{parts.netloc}",
+            "PROJECT_TRACKER_TOKEN": source.token,
+        }
+    return env
+
+
+def allowed_protocol(url: str) -> str:
+    """Return the one protocol that a source may use: https, http on loopback, or file.
+
+    Raises MeasureError for any other address, and for one with a user name or password in it.
+    """
+    if "://" not in url:
+        return "file"
+    parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None:
+        raise MeasureError("its address holds a user name or password")
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        return parts.scheme
+    raise MeasureError("its address is of a kind that is not allowed")
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host is None:
+        return False
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"

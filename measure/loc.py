@@ -1,0 +1,78 @@
+"""Lines of code: cloc, else pygount, else an estimate, and the reason for each step down."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from errors import CommandError, CommandTimeout
+
+from . import estimate
+from .cloc import ClocFailed, find_cloc
+from .command import Deadline, Leash, run
+from .figures import Count, Options
+
+PYGOUNT = Path(__file__).with_name("pygount_count.py")
+# Each counter leaves some of the time limit to the next.
+SHARE_OF_CLOC = 0.6
+SHARE_OF_PYGOUNT = 0.8
+
+
+def best_counter(options: Options) -> str:
+    """Return the counter that would be used now, with its version."""
+    try:
+        return find_cloc(options.cloc_path, options.search_path).counter
+    except ClocFailed:
+        return _pygount_counter() or f"estimate {estimate.VERSION}"
+
+
+def count(tree: Path, scratch: Path, options: Options, deadline: Deadline, leash: Leash) -> Count:
+    """Count the lines of code below a folder, before a deadline.
+
+    `scratch` is for the counters' temporary files. Raises Interrupted, and nothing else for
+    whatever is wrong with a counter.
+    """
+    try:
+        cloc = find_cloc(options.cloc_path, options.search_path)
+        languages = cloc.count(tree, scratch, deadline.left(SHARE_OF_CLOC), leash)
+        return _count("cloc", cloc.counter, None, languages)
+    except ClocFailed as error:
+        reason = str(error)
+    try:
+        found = _run_pygount(tree, scratch, options, deadline.left(SHARE_OF_PYGOUNT), leash)
+        return _count("pygount", f"pygount {found[0]}", reason, found[1])
+    except CommandTimeout:
+        reason += "; pygount took too long"
+    except CommandError as error:
+        reason += f"; pygount failed with code {error.code}"
+    except (ValueError, KeyError, TypeError):
+        reason += "; pygount wrote something that is not its table"
+    return _count("estimate", f"estimate {estimate.VERSION}", reason, estimate.estimate(tree))
+
+
+def _count(source: str, counter: str, reason: str | None, languages: dict[str, int]) -> Count:
+    return Count(sum(languages.values()), source, counter, reason, languages)
+
+
+def _run_pygount(
+    tree: Path, scratch: Path, options: Options, timeout: float, leash: Leash
+) -> tuple[str, dict[str, int]]:
+    output = run(
+        # -I: neither this folder nor the environment adds modules to those installed.
+        [sys.executable, "-I", str(PYGOUNT), str(tree)],
+        cwd=scratch,
+        env={"PATH": options.search_path, "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"},
+        timeout=timeout,
+        leash=leash,
+    ).stdout
+    result = json.loads(output)
+    return str(result["version"]), {str(k): int(v) for k, v in result["languages"].items()}
+
+
+def _pygount_counter() -> str | None:
+    try:
+        return f"pygount {version('pygount')}"
+    except PackageNotFoundError:
+        return None
