@@ -7,15 +7,15 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
-import measure
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from flask_cors import CORS
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.serving import make_server
 
 import cli
+import measure
 import routes
 from config import PrivateMode, Settings, read_settings
 from database import engine_options
@@ -30,6 +30,7 @@ from errors import (
 )
 from log import configure_logging
 from models import Project, db
+from rate_limit import limit_refreshes
 from schedule import start_schedule
 from schema import migrate, upgrade_database
 
@@ -56,10 +57,18 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     migrate.init_app(app)
     CORS(app, origins=list(settings.cors_origins), send_wildcard=False)
     app.register_blueprint(routes.api)
+    limit_refreshes(app, settings, "api.start_refresh")
+    app.before_request(_refuse_large_bodies)
     app.after_request(_add_security_headers)
     _register_error_handlers(app)
     cli.register(app)
     return app
+
+
+def _refuse_large_bodies() -> None:
+    """No route reads a body, so a large one is turned away by its announced length, unread."""
+    if (request.content_length or 0) > MAX_BODY:
+        raise RequestEntityTooLarge
 
 
 def _register_error_handlers(app: Flask) -> None:
@@ -76,7 +85,8 @@ def _register_error_handlers(app: Flask) -> None:
 def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error.get_response()
-    headers = {"Allow": ", ".join(sorted(error.valid_methods or ()))} if error.code == 405 else {}
+    kept = ("Allow", "Retry-After")
+    headers = {name: value for name, value in error.get_headers() if name in kept}
     return {"error": error.name.lower()}, error.code, headers
 
 

@@ -10,19 +10,19 @@ from types import FrameType
 from typing import Any
 
 import click
-import measure
 from apscheduler.schedulers.blocking import BlockingScheduler
 from flask import Flask, current_app
-from measure import Figures
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+import measure
 from config import Settings
 from database import instant
 from errors import Interrupted, ProjectTrackerError
 from jobs import STOPPED, refresh_here
+from measure import Figures
 from models import RefreshJob, RefreshStatus
 from refresh.work import measure_options
 from schedule import start_schedule
@@ -138,9 +138,9 @@ def _describe(figures: Figures) -> dict[str, Any]:
     minutes = (int((last - first).total_seconds()) + 30) // 60 if first and last else 0
     return {
         "head_sha": figures.head_sha,
-        "loc": count.loc if count else None,
-        "loc_source": count.source if count else None,
-        "loc_by_language": dict(count.languages) if count else {},
+        "loc": count.loc,
+        "loc_source": count.source,
+        "loc_by_language": dict(count.languages),
         "commits": history.commits,
         "active_days": len(history.days),
         "time_spent": f"{minutes}m",

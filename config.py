@@ -53,6 +53,7 @@ class Settings:
     measure_timeout: int
     max_repo_mb: int
     refresh_concurrency: int
+    trusted_proxies: int
     search_path: str
 
 
@@ -218,6 +219,14 @@ VARIABLES: tuple[Variable, ...] = (
         _range(1, 256),
         absent="number of cores",
     ),
+    Variable(
+        "TRUSTED_PROXIES",
+        None,
+        "proxies in front of this service, whose word on a client's address is taken",
+        check.whole(0, 10),
+        _range(0, 10),
+        absent="1 on Heroku, 0 elsewhere",
+    ),
 )
 
 
@@ -238,4 +247,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     values = {variable.name.lower(): variable.read(environ) for variable in VARIABLES}
     if values["refresh_concurrency"] is None:
         values["refresh_concurrency"] = available_cores()
+    if values["trusted_proxies"] is None:
+        # Heroku's router is the one way to a dyno, and DYNO is set on every dyno.
+        values["trusted_proxies"] = 1 if "DYNO" in environ else 0
     return Settings(**values, search_path=environ.get("PATH") or os.defpath)

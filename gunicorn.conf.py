@@ -13,7 +13,7 @@ worker_class = "gthread"
 # A refresh without Redis runs inside a request and may take many minutes. A threaded worker shows
 # signs of life while its threads are busy, so it is not killed for that. How many workers there
 # are is WEB_CONCURRENCY's to say, which gunicorn and Heroku both know.
-threads = 16
+threads = 8
 timeout = 60
 graceful_timeout = 20
 keepalive = 5

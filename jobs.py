@@ -15,9 +15,9 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import Protocol
 
-import measure
 from flask import Flask, current_app
 
+import measure
 from config import Settings
 from database import now
 from errors import (

@@ -17,10 +17,10 @@ import time
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-import measure
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+import measure
 from app import app, prepare
 from config import Settings
 from errors import QueueUnavailable

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from config import PrivateMode
 from database import now
-from github_source import Repository
+from github_source import Quota, Repository
 from models import Project, RefreshJob, RefreshTask, TaskState
 from refresh import ledger
 from refresh.plan import Known
@@ -24,13 +24,17 @@ def find_unlisted(listed: Iterable[Repository], mode: PrivateMode, sees_private:
     ids = {repository.github_id for repository in repositories}
     names = {repository.name for repository in repositories}
 
+    # What a token does not show may be there all the same. Of a row of the first release nobody
+    # knows whether it is private.
+    spared = not sees_private and mode is not PrivateMode.HIDE
+
     def find(session: Session) -> list[int]:
         rows = session.execute(select(Project.id, Project.github_id, Project.name, Project.private))
         return [
             row.id
             for row in rows
             if (row.github_id not in ids if row.github_id is not None else row.name not in names)
-            and not (row.private and not sees_private and mode is not PrivateMode.HIDE)
+            and not (spared and (row.private or row.github_id is None))
         ]
 
     return transact(find)
@@ -44,7 +48,7 @@ def save_listing(
     *,
     sees_private: bool,
     choose: Callable[[dict[int, Known]], list[Repository]],
-    quota: tuple[int, object] | None,
+    quota: Quota | None,
 ) -> tuple[int, int]:
     """Turn a complete listing into rows and tasks, in one transaction.
 
@@ -64,12 +68,13 @@ def save_listing(
         session.flush()
         chosen = choose(_read_known(session))
         _add_tasks(session, refresh_id, chosen)
-        row = session.get_one(RefreshJob, refresh_id)
-        row.total_repositories = len(listed)
-        row.repositories_processed = len(listed) - len(chosen)
-        row.planned_at = now()
+        refresh = session.get_one(RefreshJob, refresh_id)
+        refresh.total_repositories = len(listed)
+        refresh.repositories_processed = len(listed) - len(chosen)
+        refresh.planned_at = now()
         if quota is not None:
-            row.rate_limit_remaining, row.rate_limit_reset_at = quota  # type: ignore[assignment]
+            refresh.rate_limit_remaining = quota.remaining
+            refresh.rate_limit_reset_at = quota.resets_at
         return len(chosen), len(listed)
 
     return transact(write)
@@ -82,9 +87,8 @@ def _take_over_facts(session: Session, listed: Sequence[Repository]) -> None:
     matched = [by_id.get(each.github_id) or by_name.get(each.name) for each in listed]
     _free_names(session, rows, list(zip(listed, matched, strict=True)))
     for repository, found in zip(listed, matched, strict=True):
-        row = found
-        if row is None:
-            row = Project(empty=True)
+        row = Project(empty=True) if found is None else found
+        if found is None:
             session.add(row)
         row.github_id = repository.github_id
         row.name = repository.name
@@ -105,13 +109,13 @@ def _free_names(
     A row that is not listed itself loses to the repository that bears its name now.
     """
     names = {repository.name for repository, _ in matched}
-    listed = {row.id for _, row in matched if row is not None}
+    listed = {known.id for _, known in matched if known is not None}
     for row in rows:
         if row.id not in listed and row.name in names:
             session.delete(row)
-    for repository, row in matched:
-        if row is not None and row.name != repository.name:
-            row.name = f"renamed:{row.id}"
+    for repository, known in matched:
+        if known is not None and known.name != repository.name:
+            known.name = f"renamed:{known.id}"
     session.flush()
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from measure import Figures, History
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from database import now
 from errors import Superseded
 from github_source import Repository
+from measure import Figures, History
 from models import ActivityDay, Project
 from refresh.transaction import in_chunks, transact
 
@@ -124,9 +124,8 @@ def _save_figures(session: Session, row: Project, figures: Figures) -> None:
     )
     row.time_spent_min = _minutes(row)
     row.head_sha = figures.head_sha
-    if figures.count is not None:
-        row.loc = figures.count.loc
-        row.loc_source = figures.count.source
+    row.loc = figures.count.loc
+    row.loc_source = figures.count.source
 
 
 def _add_days(session: Session, row: Project, history: History) -> None:

@@ -8,11 +8,11 @@ other is told so.
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from database import now
 from errors import Superseded
@@ -141,16 +141,13 @@ def hold(session: Session, refresh_id: str, attempt: int) -> None:
         raise Superseded("this refresh has ended or was taken over by another process")
 
 
-def beat(refresh_id: str) -> bool:
-    """Write a sign of life and tell whether the refresh is still active."""
-    return transact(
-        lambda session: (
-            session.execute(
-                update(RefreshJob)
-                .where(RefreshJob.id == refresh_id, RefreshJob.status.in_(ACTIVE))
-                .values(heartbeat_at=now())
-            ).rowcount  # type: ignore[attr-defined]
-            == 1
+def beat(refresh_id: str) -> None:
+    """Write a sign of life for a refresh that is active."""
+    transact(
+        lambda session: session.execute(
+            update(RefreshJob)
+            .where(RefreshJob.id == refresh_id, RefreshJob.status.in_(ACTIVE))
+            .values(heartbeat_at=now())
         ),
         patience=0,
     )
@@ -236,9 +233,9 @@ def _drop_tasks(session: Session, refresh_id: str) -> None:
     session.query(RefreshTask).filter_by(refresh_id=refresh_id).delete(synchronize_session=False)
 
 
-def _dead(column: ColumnElement[object]) -> ColumnElement[bool]:
+def _dead(column: InstrumentedAttribute[datetime | None]) -> ColumnElement[bool]:
     return _older(column, timing.DEAD_AFTER)
 
 
-def _older(column: ColumnElement[object], seconds: float) -> ColumnElement[bool]:
+def _older(column: InstrumentedAttribute[datetime | None], seconds: float) -> ColumnElement[bool]:
     return or_(column.is_(None), column < now() - timedelta(seconds=seconds))

@@ -6,7 +6,6 @@ import logging
 from functools import partial
 
 import measure
-
 from config import PrivateMode, Settings
 from errors import GitHubError, Interrupted, Superseded
 from github_source import GitHub, Listing, Repository
@@ -70,7 +69,7 @@ def _list(settings: Settings, refresh_id: str, attempt: int) -> int:
             fingerprint=measure.fingerprint(measure.best_counter(options), options),
             forced=refresh is not None and refresh.forced,
         ),
-        quota=(github.quota.remaining, github.quota.resets_at) if github.quota else None,
+        quota=github.quota,
     )
     if not listing.sees_private:
         log.warning("GITHUB_ACCESS_TOKEN: %s", catalog.NO_SCOPE)

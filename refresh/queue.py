@@ -14,7 +14,6 @@ from types import FrameType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-import measure
 from flask import Flask
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -23,6 +22,7 @@ from redis.retry import Retry
 from rq import Queue, Worker
 from rq.job import Job
 
+import measure
 from config import Settings
 from errors import QueueUnavailable
 from models import forget_connections
@@ -32,14 +32,15 @@ FAILURES_KEPT = 3600
 BULK = 500
 
 
-def connect(url: str) -> Redis:
-    """Open a connection for a request: it gives up within about four seconds."""
-    return _connect(url, timeout=2.0, retry=Retry(NoBackoff(), 1))
+def hasty_options(url: str) -> dict[str, Any]:
+    """Give what a connection for a request needs: it gives up after a second, frozen or not."""
+    return _options(url, timeout=1.0, retry=Retry(NoBackoff(), 0))
 
 
 def connect_worker(url: str) -> Redis:
     """Open a connection for a worker: it rides out an outage of half a minute."""
-    return _connect(url, timeout=None, retry=Retry(ExponentialBackoff(cap=5, base=0.1), 12))
+    retry = Retry(ExponentialBackoff(cap=5, base=0.1), 12)
+    return Redis.from_url(url, **_options(url, timeout=None, retry=retry))
 
 
 def is_reachable(settings: Settings) -> bool:
@@ -47,7 +48,7 @@ def is_reachable(settings: Settings) -> bool:
     if settings.redis_url is None:
         return False
     try:
-        with _connect(settings.redis_url, timeout=1.0, retry=Retry(NoBackoff(), 0)) as connection:
+        with Redis.from_url(settings.redis_url, **hasty_options(settings.redis_url)) as connection:
             return bool(connection.ping())
     except RedisError:
         return False
@@ -99,7 +100,7 @@ class _queue:
     def __init__(self, settings: Settings) -> None:
         if settings.redis_url is None:
             raise QueueUnavailable("REDIS_URL is not set")
-        self._connection = connect(settings.redis_url)
+        self._connection = Redis.from_url(settings.redis_url, **hasty_options(settings.redis_url))
 
     def __enter__(self) -> Queue:
         return Queue(NAME, connection=self._connection)
@@ -125,7 +126,7 @@ class ContextWorker(Worker):
         """Run the job with database connections of its own and end the process."""
         forget_connections(self._app)
         with self._app.app_context():
-            super().main_work_horse(job, queue)  # type: ignore[no-untyped-call]
+            super().main_work_horse(job, queue)
         os._exit(0)
 
     def setup_work_horse_signals(self) -> None:
@@ -155,7 +156,7 @@ def _stop_programs(_signal: int, _frame: FrameType | None) -> None:
     measure.stop_all()
 
 
-def _connect(url: str, timeout: float | None, retry: Retry) -> Redis:
+def _options(url: str, timeout: float | None, retry: Retry) -> dict[str, Any]:
     options: dict[str, Any] = {
         "socket_connect_timeout": timeout or 5.0,
         "socket_timeout": timeout,
@@ -166,4 +167,4 @@ def _connect(url: str, timeout: float | None, retry: Retry) -> Redis:
         # Heroku's Redis presents a certificate that it signed itself.
         options["ssl_cert_reqs"] = ssl.CERT_NONE
         options["ssl_check_hostname"] = False
-    return Redis.from_url(url, **options)
+    return options

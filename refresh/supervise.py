@@ -11,7 +11,6 @@ import logging
 from datetime import timedelta
 
 import measure
-
 from config import Settings
 from database import now
 from errors import QueueUnavailable

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import and_, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from database import now
@@ -208,7 +208,7 @@ def count_waiting(session: Session, refresh_id: str) -> int:
     )
 
 
-def _owned(task: Task) -> tuple[object, ...]:
+def _owned(task: Task) -> tuple[ColumnElement[bool], ...]:
     return (
         RefreshTask.refresh_id == task.refresh_id,
         RefreshTask.github_id == task.repository.github_id,

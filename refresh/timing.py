@@ -5,22 +5,22 @@ These are read where they are used, so that a process started for a test can sho
 
 from __future__ import annotations
 
-BEAT = 10
+BEAT = 10.0
 """A process at work writes a heartbeat this often."""
 
-DEAD_AFTER = 30
+DEAD_AFTER = 30.0
 """Work whose heartbeat is older than this has lost its process and may be taken over."""
 
-ABANDONED_AFTER = 120
+ABANDONED_AFTER = 120.0
 """A running refresh that nobody took over within this time ends as failed."""
 
-UNATTENDED_AFTER = 300
+UNATTENDED_AFTER = 300.0
 """A queued refresh that no worker took up within this time ends as failed."""
 
-SUPERVISE_EVERY = 10
+SUPERVISE_EVERY = 10.0
 """The worker's parent process looks after refreshes this often."""
 
-RETRY_FAILED_AFTER = 900
+RETRY_FAILED_AFTER = 900.0
 """The schedule does not start a refresh again sooner than this after one that failed."""
 
 MAX_DEATHS = 3

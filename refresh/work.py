@@ -114,9 +114,7 @@ def _measure(
         languages = pool.submit(GitHub(settings).fetch_languages, repository.github_id)
         found = _measure_where_it_is(settings, options, repository, since)
         _log_fallback(settings, repository, found)
-        made_with = fingerprint
-        if found.count is not None:
-            made_with = measure.fingerprint(found.count.counter, options)
+        made_with = measure.fingerprint(found.count.counter, options)
         try:
             return figures.Measured(made_with, found, languages.result()), None
         except (TokenRefused, RateLimited):
@@ -158,7 +156,7 @@ def _todays_fingerprint(options: measure.Options) -> str:
 
 def _log_fallback(settings: Settings, repository: Repository, found: Figures) -> None:
     count = found.count
-    if count is not None and count.reason is not None:
+    if count.reason is not None:
         name = label(settings, repository)
         log.warning("%s: lines counted by %s: %s", name, count.source, count.reason)
 

@@ -70,6 +70,7 @@ class TestDefaults:
             measure_timeout=600,
             max_repo_mb=2048,
             refresh_concurrency=available_cores(),
+            trusted_proxies=0,
             search_path=os.defpath,
         )
 

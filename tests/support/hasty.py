@@ -1,0 +1,33 @@
+"""Run one of the Procfile's programs with its patience shortened: `python -m tests.support.hasty`.
+
+The first argument is `worker.py` or `gunicorn`, the rest are that program's own. What takes half a
+minute in production takes a second or two here, so that tests can wait for it.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from refresh import timing
+
+BEAT, DEAD_AFTER, ABANDONED_AFTER, UNATTENDED_AFTER, SUPERVISE_EVERY = 0.3, 2.0, 6.0, 6.0, 0.5
+
+
+def hurry() -> None:
+    """Shorten how long this process waits for signs of life."""
+    timing.BEAT = BEAT
+    timing.DEAD_AFTER = DEAD_AFTER
+    timing.ABANDONED_AFTER = ABANDONED_AFTER
+    timing.UNATTENDED_AFTER = UNATTENDED_AFTER
+    timing.SUPERVISE_EVERY = SUPERVISE_EVERY
+
+
+if __name__ == "__main__":
+    hurry()
+    program = sys.argv[1]
+    sys.argv = sys.argv[1:]
+    if program == "gunicorn":
+        runpy.run_module("gunicorn.app.wsgiapp", run_name="__main__")
+    else:
+        runpy.run_path(program, run_name="__main__")

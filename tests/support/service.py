@@ -1,0 +1,140 @@
+"""The Procfile's programs as real processes, with their patience shortened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.support.processes import free_port, watchman
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Service:
+    """Start web and worker processes in an environment, and end whatever is left of them."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self.environment = {**environment, "TMPDIR": str(folder / "tmp"), "PYTHONWARNINGS": ""}
+        self.folder = folder
+        self.port = free_port()
+        self.processes: list[subprocess.Popen[bytes]] = []
+        (folder / "tmp").mkdir(parents=True, exist_ok=True)
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a program through tests.support.hasty; its output goes to a file of its own."""
+        log = self.folder / f"{len(self.processes)}-{Path(command[0]).stem}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.hasty", *command],
+                cwd=ROOT,
+                env={**self.environment, "PORT": str(self.port)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        watchman.end_process(process.pid)
+        self.processes.append(process)
+        return process
+
+    def start_worker(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start `python worker.py`."""
+        return self.start("worker.py", *options)
+
+    def start_web(self) -> subprocess.Popen[bytes]:
+        """Start `gunicorn app:app` and wait until it answers."""
+        process = self.start("gunicorn", "app:app")
+        wait_until(self._answers, 20, "the web process answers")
+        return process
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(requests.ConnectionError):
+            return requests.get(f"{self.url}/", timeout=5).status_code == 200
+        return False
+
+    @property
+    def url(self) -> str:
+        """Where the web process listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str) -> Any:
+        """Fetch a path and give its JSON."""
+        answer = requests.get(self.url + path, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, query: str = "") -> requests.Response:
+        """Ask for a refresh."""
+        return requests.post(f"{self.url}/api/refresh{query}", timeout=60)
+
+    def newest(self) -> dict[str, Any]:
+        """Give the newest refresh."""
+        newest: dict[str, Any] = self.get("/api/refresh/jobs")[0]
+        return newest
+
+    def wait_for_end(self, seconds: float = 60) -> dict[str, Any]:
+        """Wait until the newest refresh has ended; its progress must not fall meanwhile."""
+        deadline = time.monotonic() + seconds
+        progress = 0.0
+        while True:
+            newest = self.newest()
+            assert newest["progress"] >= progress, newest
+            progress = newest["progress"]
+            if newest["status"] in ("completed", "failed"):
+                return newest
+            assert time.monotonic() < deadline, f"no end: {newest}\n{self.logs()}"
+            time.sleep(0.1)
+
+    def logs(self) -> str:
+        """Give what all processes have printed."""
+        return "\n".join(path.read_text("utf-8", "replace") for path in self.folder.glob("*.log"))
+
+    def leftovers(self) -> list[str]:
+        """Name what is left in the folder for temporary files."""
+        return sorted(path.name for path in (self.folder / "tmp").iterdir())
+
+    def end(self) -> None:
+        """Kill what is left of every process that was started, with all that it started."""
+        for process in self.processes:
+            for pid in [*descendants(process.pid), process.pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            process.wait()
+            watchman.forget_process(process.pid)
+
+
+@contextlib.contextmanager
+def serving(environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
+    """Give a service, and end it afterwards."""
+    service = Service(environment, folder)
+    try:
+        yield service
+    finally:
+        service.end()
+
+
+def wait_until(holds: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait until something holds, or fail and say what does not."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+def descendants(pid: int) -> list[int]:
+    """Give the pids of all processes below one, the deepest last."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, task.read_text().split()):
+                found += [child, *descendants(child)]
+    return found
