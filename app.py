@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from flask_cors import CORS
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyRequests
 from werkzeug.serving import make_server
 
 import cli
@@ -30,7 +30,7 @@ from errors import (
 )
 from log import configure_logging
 from models import Project, db
-from rate_limit import limit_refreshes
+from rate_limit import WINDOW, limit_refreshes
 from schedule import start_schedule
 from schema import migrate, upgrade_database
 
@@ -55,7 +55,7 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     db.init_app(app)
     migrate.init_app(app)
-    CORS(app, origins=list(settings.cors_origins), send_wildcard=False)
+    CORS(app, origins=list(settings.cors_origins), send_wildcard=False, always_send=False)
     app.register_blueprint(routes.api)
     limit_refreshes(app, settings, "api.start_refresh")
     app.before_request(_refuse_large_bodies)
@@ -87,6 +87,8 @@ def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
         return error.get_response()
     kept = ("Allow", "Retry-After")
     headers = {name: value for name, value in error.get_headers() if name in kept}
+    if isinstance(error, TooManyRequests):
+        headers.setdefault("Retry-After", str(WINDOW))
     return {"error": error.name.lower()}, error.code, headers
 
 

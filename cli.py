@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 import threading
@@ -87,6 +88,8 @@ def refresh_command(force: bool) -> None:
     upgrade_database(current_app._get_current_object())  # type: ignore[attr-defined]
     console = Console(stderr=True)
     observer = ProgressObserver(console)
+    # The bar and the summary say it already.
+    logging.getLogger().setLevel(logging.ERROR)
     _stop_on_sigterm()
     try:
         with observer.progress:

@@ -11,6 +11,7 @@ from config import Settings
 from refresh.queue import hasty_options
 
 REFRESHES_A_MINUTE = 30
+WINDOW = 60
 
 
 def limit_refreshes(app: Flask, settings: Settings, endpoint: str) -> None:
@@ -30,7 +31,6 @@ def limit_refreshes(app: Flask, settings: Settings, endpoint: str) -> None:
         storage_uri=url or "memory://",
         storage_options=hasty_options(url) if url is not None else {},
         in_memory_fallback_enabled=True,
-        headers_enabled=True,
     )
     view = app.view_functions[endpoint]
     limited = limiter.limit(f"{REFRESHES_A_MINUTE} per minute")(view)
