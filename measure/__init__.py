@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from errors import Interrupted
 
+from .causes import BAD_MODULES
 from .checkout import Listing, check_out, check_out_attributes, list_files
 from .command import allow_again, stop_all
-from .fetch import fetch
+from .fetch import fetch_commits
 from .figures import (
     COUNTING_VERSION,
     Count,
@@ -24,7 +26,7 @@ from .figures import (
     fingerprint,
 )
 from .folder import clone_folder, sweep
-from .git import OBJECT_NAME, Git
+from .git import OBJECT_NAME, Git, GitFailed
 from .history import LOG_ARGUMENTS, read_history
 from .loc import best_counter, count
 
@@ -58,7 +60,7 @@ def measure(source: Source, options: Options, since: str | None = None) -> Figur
         since = None
     with clone_folder(options.scratch) as folder:
         git = Git(source, options, folder)
-        head, since = fetch(git, since)
+        head, since = fetch_commits(git, since)
         listing = list_files(git, head, options.exclude_dirs)
         history, counted = _side_by_side(git, listing, head, since)
         return Figures(head, history, counted, since)
@@ -93,10 +95,21 @@ def _first(failure: BaseException, counting: Future[Count]) -> BaseException:
 
 
 def _read(git: Git, listing: Listing, head: str, since: str | None) -> History:
-    attributes = git.folder / "attributes"
-    check_out_attributes(git, listing, attributes)
+    work_tree = git.folder / "attributes"
+    check_out_attributes(git, listing, work_tree)
+    try:
+        return _read_log(git, work_tree, head, since)
+    except GitFailed as error:
+        if error.cause != BAD_MODULES:
+            raise
+    # git log gives up over a .gitmodules that is wrong or unsafe; one in the work tree hides it.
+    (work_tree / ".gitmodules").touch()
+    return _read_log(git, work_tree, head, since)
+
+
+def _read_log(git: Git, work_tree: Path, head: str, since: str | None) -> History:
     span = [head] if since is None else [head, f"^{since}"]
-    with contextlib.closing(git.stream([*LOG_ARGUMENTS, *span, "--"], attributes)) as chunks:
+    with contextlib.closing(git.stream([*LOG_ARGUMENTS, *span, "--"], work_tree)) as chunks:
         return read_history(chunks, git.options.exclude_dirs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 NO_BRANCH = "its default branch is not there"
+BAD_MODULES = "its .gitmodules cannot be read"
 
 # Looked for in this order, in git's untranslated messages; a cause comes before its consequences.
 CAUSES: tuple[tuple[str, str], ...] = (
@@ -34,6 +35,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
     (r"source repository is shallow", "the repository's history is not complete"),
     (r"transport '.*' not allowed", "its address is of a kind that is not allowed"),
     (r"dubious ownership", "the repository belongs to another user"),
+    (r"submodule|gitmodules", BAD_MODULES),
     (r"invalid path|unable to add|unable to update|cannot add", "it holds a path that git refuses"),
     (
         r"early EOF|unexpected disconnect|hung up|transfer closed|index-pack|bad line length"

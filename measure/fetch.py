@@ -17,7 +17,7 @@ the blobs; and it needs nothing of the server but what every git server has.
 """
 
 
-def fetch(git: Git, since: str | None) -> tuple[str, str | None]:
+def fetch_commits(git: Git, since: str | None) -> tuple[str, str | None]:
     """Clone, and return the head with the commit after which alone it must be read (None: all).
 
     All is cloned unless it is certain which commits are new after `since`, and that old commits

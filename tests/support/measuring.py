@@ -1,0 +1,41 @@
+"""Measuring in tests: options, and what an oracle says in the same shape."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+from measure import Figures, Options
+from tests.support.oracle import Truth
+
+
+def options(scratch: Path, **changes: object) -> Options:
+    """Return options for a test: nothing left out, short limits, a scratch folder of its own."""
+    scratch.mkdir(exist_ok=True)
+    settings: dict[str, object] = {
+        "exclude_dirs": frozenset(),
+        "clone_timeout": 60,
+        "measure_timeout": 60,
+        "cloc_path": None,
+        "search_path": os.environ["PATH"],
+        "scratch": scratch,
+    }
+    return Options(**(settings | changes))  # type: ignore[arg-type]
+
+
+def found(figures: Figures, loc: int | None = None) -> Truth:
+    """Return figures in the oracle's shape; `loc` stands in where there is no cloc."""
+    history = figures.history
+    days: dict[date, tuple[int, int, int]] = {
+        day: (sums.commits, sums.additions, sums.deletions) for day, sums in history.days.items()
+    }
+    return Truth(
+        commits=history.commits,
+        additions=history.additions,
+        deletions=history.deletions,
+        first=history.first_commit,
+        last=history.last_commit,
+        days=days,
+        loc=figures.count.loc if figures.count.source == "cloc" else loc,
+    )

@@ -1,0 +1,128 @@
+"""What a person finds who clones a repository and asks git and cloc, read line by line."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from tests.support.repos import git_environment
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A repository's figures; `days` maps a UTC day to its commits, additions and deletions.
+
+    `loc` is None where cloc is not installed or not asked.
+    """
+
+    commits: int
+    additions: int
+    deletions: int
+    first: datetime | None
+    last: datetime | None
+    days: dict[date, tuple[int, int, int]]
+    loc: int | None
+
+
+def ask(url: str, folder: Path, exclude_dirs: Iterable[str] = (), *, count: bool = True) -> Truth:
+    """Clone a repository plainly below `folder` and find its figures out by hand."""
+    clone = folder / "plain-clone"
+    shutil.rmtree(clone, ignore_errors=True)
+    _run(["git", "clone", "--quiet", url, str(clone)], folder)
+    excluded = set(exclude_dirs)
+    days: dict[date, Counter[str]] = {}
+    total: Counter[str] = Counter()
+    stamps = []
+    for stamp, lines in _commits(clone):
+        counts = Counter(_lines(lines, excluded))
+        counts["commits"] = 1
+        total += counts
+        if stamp is not None:
+            stamps.append(stamp)
+            days.setdefault(stamp.date(), Counter()).update(counts)
+    assert total["commits"] == int(_run(["git", "rev-list", "--count", "HEAD"], clone))
+    truth = Truth(
+        commits=total["commits"],
+        additions=total["additions"],
+        deletions=total["deletions"],
+        first=min(stamps, default=None),
+        last=max(stamps, default=None),
+        days={
+            day: (c["commits"], c["additions"], c["deletions"]) for day, c in sorted(days.items())
+        },
+        loc=_loc(clone, excluded) if count and shutil.which("cloc") else None,
+    )
+    shutil.rmtree(clone)
+    return truth
+
+
+def _commits(clone: Path) -> Iterator[tuple[datetime | None, list[str]]]:
+    # Names are quoted as git quotes them: no name holds a line feed or a tab, and no line of a
+    # name can look like a commit's.
+    log = _run(["git", "log", "--numstat", "--format=commit %H %ct"], clone).decode()
+    stamp: datetime | None = None
+    lines: list[str] | None = None
+    for line in log.splitlines():
+        if match := re.fullmatch(r"commit [0-9a-f]{40} (\d*)", line):
+            if lines is not None:
+                yield stamp, lines
+            stamp, lines = _instant(match[1]), []
+        elif line:
+            assert lines is not None
+            lines.append(line)
+    if lines is not None:
+        yield stamp, lines
+
+
+def _instant(digits: str) -> datetime | None:
+    if not digits:
+        return None
+    end_of_time = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    try:
+        return datetime.fromtimestamp(int(digits), UTC)
+    except (ValueError, OverflowError, OSError):
+        return end_of_time
+
+
+def _lines(lines: Iterable[str], excluded: set[str]) -> dict[str, int]:
+    additions = deletions = 0
+    for line in lines:
+        added, deleted, path = line.split("\t")
+        if added != "-" and not excluded.intersection(_new_name(path).split("/")[:-1]):
+            additions += int(added)
+            deletions += int(deleted)
+    return {"additions": additions, "deletions": deletions}
+
+
+def _new_name(path: str) -> str:
+    """Return where a file went, from `old => new` or `a/{b => c}/d`."""
+    if match := re.fullmatch(r"(.*)\{.* => (.*)\}(.*)", path):
+        return (match[1] + match[2] + match[3]).replace("//", "/")
+    return path.split(" => ")[-1].strip('"')
+
+
+def _loc(clone: Path, excluded: set[str]) -> int:
+    command = ["cloc", "--csv", "."]
+    if excluded:
+        command.insert(1, f"--exclude-dir={','.join(sorted(excluded))}")
+    for line in _run(command, clone).decode(errors="replace").splitlines():
+        row = next(csv.reader([line]), [])
+        if row[1:2] == ["SUM"]:
+            return int(row[4])
+    return 0
+
+
+def _run(command: list[str], folder: Path) -> bytes:
+    env = git_environment() | {"PATH": os.environ["PATH"]}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True)
+    if done.returncode and command[0] == "git":
+        raise RuntimeError(f"{command}: {done.stderr.decode(errors='replace')}")
+    return done.stdout

@@ -1,0 +1,199 @@
+"""Figures kept over increments equal those of a fresh full clone, whatever happens between."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+
+from measure import Figures, Options, Source, fetch, measure
+from tests.support.git_server import GitServer
+from tests.support.measuring import found, options
+from tests.support.oracle import Truth, ask
+from tests.support.repos import RepoBuilder
+
+HISTORIES = 200
+CHUNKS = 20
+DAY = 86_400
+PATHS = ("a.py", "b.py", "lib/c.py", "lib/dist/d.js", "build/e.txt", "f.bin", "@odd\t1\n.py")
+
+
+class Keeper:
+    """Keep sums over increments, as the database does."""
+
+    def __init__(self) -> None:
+        self.truth: Truth | None = None
+        self.head: str | None = None
+
+    def take(self, figures: Figures) -> None:
+        new = replace(found(figures), loc=None)
+        if figures.since is not None:
+            assert figures.since == self.head
+            assert self.truth is not None
+            new = _added(self.truth, new)
+        self.truth, self.head = new, figures.head_sha
+
+
+def _added(old: Truth, new: Truth) -> Truth:
+    days: dict[date, tuple[int, int, int]] = dict(old.days)
+    for day, sums in new.days.items():
+        before = days.get(day, (0, 0, 0))
+        days[day] = (before[0] + sums[0], before[1] + sums[1], before[2] + sums[2])
+    stamps: list[datetime] = [s for s in (old.first, new.first, old.last, new.last) if s]
+    return Truth(
+        commits=old.commits + new.commits,
+        additions=old.additions + new.additions,
+        deletions=old.deletions + new.deletions,
+        first=min(stamps, default=None),
+        last=max(stamps, default=None),
+        days=dict(sorted(days.items())),
+        loc=None,
+    )
+
+
+class Author:
+    """Change a repository as people do, at random."""
+
+    def __init__(self, repo: RepoBuilder, chance: random.Random) -> None:
+        self.repo = repo
+        self.chance = chance
+        self.paths: dict[str, set[str]] = {"main": set()}
+        self.clock = 1_700_000_000
+        self.commit()
+
+    def commit(self) -> None:
+        path = self.chance.choice(PATHS)
+        content: bytes | None = b"".join(
+            b"line %d\n" % self.chance.randrange(30) for _ in range(self.chance.randrange(40))
+        )
+        if path == "f.bin":
+            content = self.chance.randbytes(300) + b"\0"
+        known = self.paths[self.repo.current]
+        if path in known and self.chance.random() < 0.15:
+            content = None
+        (known.discard if content is None else known.add)(path)
+        self.repo.commit({path: content}, when=self.when(), tz=self.chance.choice(ZONES))
+
+    def when(self) -> int:
+        """Move on by hours; now and then a commit is dated long before."""
+        self.clock += self.chance.randrange(DAY // 2)
+        return self.clock - (self.chance.random() < 0.15) * self.chance.randrange(90 * DAY)
+
+    def rename(self) -> None:
+        known = self.paths[self.repo.current]
+        free = sorted(set(PATHS) - known)
+        if known and free:
+            old, new = self.chance.choice(sorted(known)), self.chance.choice(free)
+            self.repo.rename(old, new, when=self.when())
+            known.remove(old)
+            known.add(new)
+
+    def merge_old_branch(self) -> None:
+        """Branch off an old commit, work there, and merge."""
+        main = self.repo.current
+        log = self.repo.git("rev-list", "HEAD").decode().split()
+        name = f"side-{self.repo.made}"
+        start = log[min(len(log) - 1, int(self.chance.expovariate(0.15)))]
+        self.repo.branch(name, start)
+        self.paths[name] = set(self._tree(name))
+        for _ in range(self.chance.randint(1, 3)):
+            self.commit()
+        self.repo.checkout(main)
+        self._merge(name)
+
+    def merge_again(self) -> None:
+        """Merge a commit from the middle of some branch, new or merged long ago."""
+        branches = sorted(set(self.paths) - {self.repo.current})
+        if branches:
+            side = self.chance.choice(branches)
+            log = self.repo.git("rev-list", side).decode().split()
+            self._merge(self.chance.choice(log[:5]))
+
+    def force_push(self) -> None:
+        log = self.repo.git("rev-list", "HEAD").decode().split()
+        self.repo.reset(log[min(len(log) - 1, self.chance.randrange(6))])
+        self.paths[self.repo.current] = set(self._tree("HEAD"))
+        if self.chance.random() < 0.7:
+            self.commit()
+
+    def switch_branch(self) -> None:
+        other = self.chance.choice(sorted(self.paths))
+        self.repo.checkout(other)
+
+    def edit_attributes(self) -> None:
+        rule = self.chance.choice([b"*.py -diff\n", b"*.bin diff\n", b"*.js binary\n", b""])
+        place = self.chance.choice([".gitattributes", "lib/.gitattributes"])
+        self.repo.commit({place: rule}, when=self.when())
+
+    def new_root(self) -> None:
+        """Merge a history that has nothing in common with this one."""
+        main = self.repo.current
+        name = f"root-{self.repo.made}"
+        self.repo.checkout(name)
+        self.paths[name] = set()
+        self.commit()
+        self.repo.checkout(main)
+        self._merge(name)
+
+    def work(self) -> None:
+        for _ in range(self.chance.choice([0, 1, 1, 2, 3, 6])):
+            actions = [self.commit] * 12 + [self.rename] * 3 + [self.merge_old_branch] * 4
+            actions += [self.merge_again] * 2
+            actions += [self.force_push, self.switch_branch, self.edit_attributes, self.new_root]
+            self.chance.choice(actions)()
+
+    def _merge(self, other: str) -> None:
+        ours, theirs = self.repo.head, self.repo.sha(other)
+        try:
+            self.repo.git("merge-base", ours, theirs)
+        except RuntimeError:  # nothing in common: keep our own files
+            self.repo.commit({}, parents=[ours, theirs], when=self.when())
+        else:
+            self.repo.merge(theirs, when=self.when())
+        self.paths[self.repo.current] = set(self._tree("HEAD"))
+
+    def _tree(self, revision: str) -> list[str]:
+        names = self.repo.git("ls-tree", "-r", "-z", "--name-only", revision).decode()
+        return [name for name in names.split("\0") if name in PATHS]
+
+
+ZONES = ("+0000", "+0530", "-0800", "+1400")
+
+
+@pytest.fixture
+def without_count(tmp_path: Path) -> Options:
+    """Options under which counting costs nothing, since only the history is looked at."""
+    stub = tmp_path / "cloc"
+    stub.write_text("#!/bin/sh\n[ $1 = --version ] && echo 1.96\nexit 0\n")
+    stub.chmod(0o755)
+    return options(tmp_path / "scratch", cloc_path=str(stub))
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_random_histories(chunk, tmp_path: Path, git_server: GitServer, without_count, monkeypatch):
+    increments = 0
+    for number in range(HISTORIES // CHUNKS):
+        seed = chunk * 1000 + number
+        chance = random.Random(seed)
+        # Small windows, so that small histories have edges.
+        monkeypatch.setattr(fetch, "DEPTHS", chance.choice([(2, 5), (4, 12), (7, 9), (64, 1024)]))
+        excluded = frozenset(chance.choice([[], ["dist", "build"]]))
+        author = Author(RepoBuilder(tmp_path / f"source-{number}"), chance)
+        for _ in range(chance.randint(0, 12)):
+            author.commit()
+        url = author.repo.publish(git_server, f"r{number}")
+        keeper = Keeper()
+        for _ in range(3):
+            figures = measure(
+                Source(url), replace(without_count, exclude_dirs=excluded), keeper.head
+            )
+            increments += figures.since is not None
+            keeper.take(figures)
+            truth = ask(str(git_server.path(f"r{number}")), tmp_path, excluded, count=False)
+            assert keeper.truth == truth, f"seed {seed}"
+            author.work()
+            author.repo.push()
+    assert increments
