@@ -9,14 +9,18 @@ from typing import Any
 from config import read_settings
 
 bind = f"0.0.0.0:{read_settings().port}"
-worker_class = "gthread"
+worker_class = "web_worker.PatientWorker"
 # A refresh without Redis runs inside a request and may take many minutes. A threaded worker shows
 # signs of life while its threads are busy, so it is not killed for that. How many workers there
 # are is WEB_CONCURRENCY's to say, which gunicorn and Heroku both know.
 threads = 8
 timeout = 60
 graceful_timeout = 20
-keepalive = 5
+# Seconds within which the head of a request must have come, the first and each one after it.
+keepalive = 10
+worker_connections = 500
+limit_request_line = 8190
+limit_request_fields = 64
 control_socket_disable = True
 
 
