@@ -198,14 +198,26 @@ class RefreshJob(Base):
             return "the message of an earlier release is not shown"
         if self.error_message or not self.failures:
             return self.error_message
+        named = self._names_to_show(show)
         reasons = [
-            f"{failure['name'] if show or not failure['private'] else 'a private repository'}: "
+            f"{failure['name'] if failure['name'] in named else 'a private repository'}: "
             f"{failure['reason']}"
             for failure in self.failures
         ]
         total = max(self.total_repositories, len(reasons))
         noun = "repository" if total == 1 else "repositories"
         return f"{len(reasons)} of {total} {noun} could not be measured: {'; '.join(reasons)}"
+
+    def _names_to_show(self, show_all: bool) -> set[str]:
+        """Choose which failed repositories may be named, as things are today."""
+        failures = self.failures or ()
+        if show_all:
+            return {failure["name"] for failure in failures}
+        # What was public when it failed may have turned private since.
+        names = [failure["name"] for failure in failures if not failure["private"]]
+        return set(
+            db.session.scalars(select(Project.name).where(Project.name.in_(names), *KNOWN_PUBLIC))
+        )
 
     def to_json(self, private_mode: PrivateMode) -> dict[str, Any]:
         """Give the refresh as clients know it, without private names unless these are shown."""

@@ -288,7 +288,8 @@ def test_the_repositories_that_failed_are_named():
 
 
 @pytest.mark.parametrize("mode", [COUNT, HIDE])
-def test_private_repositories_that_failed_are_not_named(mode):
+def test_private_repositories_that_failed_are_not_named(tables, mode):
+    store(Project(name="a", github_id=1))
     assert failed_job().explain(mode) == (
         "2 of 30 repositories could not be measured: "
         "a: it took too long; a private repository: the clone broke off"
