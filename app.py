@@ -18,7 +18,7 @@ import cli
 import measure
 import routes
 from config import PrivateMode, Settings, read_settings
-from database import engine_options
+from database import NO_DATABASE, engine_options, is_unavailable
 from errors import (
     ConfigError,
     Interrupted,
@@ -28,6 +28,7 @@ from errors import (
     TokenMissing,
     TokenWrong,
 )
+from headers import SECURITY_HEADERS
 from log import configure_logging
 from models import Project, db
 from rate_limit import WINDOW, limit_refreshes
@@ -46,13 +47,15 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     connection is opened and no thread started. Raises ConfigError when a variable cannot be used.
     """
     settings = read_settings(config)
-    configure_logging()
+    configure_logging(discreet=settings.private_repositories is not PrivateMode.SHOW)
     app = Flask(__name__, static_folder=None)
     app.extensions["settings"] = settings
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_url)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    # A redirect to the path without its doubled slashes would be an answer that is not JSON.
+    app.url_map.merge_slashes = False
     db.init_app(app)
     migrate.init_app(app)
     CORS(app, origins=list(settings.cors_origins), send_wildcard=False, always_send=False)
@@ -66,8 +69,9 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
 
 
 def _refuse_large_bodies() -> None:
-    """No route reads a body, so a large one is turned away by its announced length, unread."""
-    if (request.content_length or 0) > MAX_BODY:
+    """No route reads a body, so one that is large, or may be, is turned away unread."""
+    unannounced = "Transfer-Encoding" in request.headers
+    if unannounced or (request.content_length or 0) > MAX_BODY:
         raise RequestEntityTooLarge
 
 
@@ -106,8 +110,10 @@ def _answer_unauthorized(error: TokenWrong) -> ResponseReturnValue:
 
 def _answer_database_error(error: SQLAlchemyError) -> ResponseReturnValue:
     db.session.rollback()
-    log.error("the database failed: %s", type(error).__name__, exc_info=error)
-    return {"error": "the database does not answer"}, 503
+    if not is_unavailable(error):
+        return _answer_fault(error)
+    log.error("the database does not answer: %s", type(error).__name__, exc_info=error)
+    return {"error": NO_DATABASE}, 503
 
 
 def _answer_fault(error: Exception) -> ResponseReturnValue:
@@ -116,12 +122,10 @@ def _answer_fault(error: Exception) -> ResponseReturnValue:
 
 
 def _add_security_headers(response: Response) -> Response:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("X-Frame-Options", "DENY")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault(
-        "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
-    )
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    # Said in every answer, or a cache could give the one without CORS headers to every origin.
+    response.vary.add("Origin")
     return response
 
 

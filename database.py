@@ -8,10 +8,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import JSON, DateTime, Dialect, String, Text, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 LOCK_WAIT: Final = 30.0
 """How many seconds a writer waits for another one on SQLite."""
+
+NO_DATABASE: Final = "the database does not answer"
+"""What the public is told then."""
 
 
 def now() -> datetime:
@@ -91,6 +96,18 @@ class CleanJSON(TypeDecorator[Any]):
         return clean_json(value)
 
 
+def is_unavailable(error: SQLAlchemyError) -> bool:
+    """Tell a database that is away, full or locked from one that refuses what it was asked."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        return code & 0xFF not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
+    return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+
+
 class SQLiteConnection(sqlite3.Connection):
     """Open a file so that readers and one writer do not hinder each other."""
 
@@ -126,11 +143,14 @@ def engine_options(url: str) -> dict[str, Any]:
                 "factory": SQLiteConnection,
                 "timeout": LOCK_WAIT,
                 "isolation_level": "IMMEDIATE",
-            }
+            },
+            "hide_parameters": True,
         }
     arguments = {"connect_timeout": 5, "application_name": "project-tracker"}
     return {
         # A server that was restarted is noticed before a request is spent on a dead connection.
         "pool_pre_ping": True,
+        # What is written may be about private repositories, and errors end up in logs.
+        "hide_parameters": True,
         "connect_args": {k: v for k, v in arguments.items() if k not in parsed.query},
     }

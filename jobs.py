@@ -29,7 +29,7 @@ from errors import (
     TokenMissing,
 )
 from models import RefreshJob, RefreshStatus
-from refresh import ledger, listing, queue, tasks, work
+from refresh import ledger, listing, queue, tasks, timing, work
 from refresh.heartbeat import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def request_refresh(settings: Settings, *, forced: bool) -> Ticket:
     """
     if settings.github_access_token is None:
         raise TokenMissing
-    active = ledger.find_active()
+    active = ledger.find_active(timing.ANSWER_WITHIN)
     if active is not None:
         return Ticket(Outcome.JOINED, active)
     recent = _find_recent(settings)

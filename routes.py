@@ -12,11 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import rollup
 from config import PrivateMode, Settings
-from database import instant
+from database import NO_DATABASE, instant
 from errors import RefreshError, TokenWrong
 from jobs import Outcome, Ticket, request_refresh
 from models import RefreshJob, RefreshStatus, counted, db, find_visible, recent_jobs, visible
-from refresh import ledger, queue
+from refresh import ledger, queue, timing
 
 VERSION = "2.0.0"
 
@@ -58,7 +58,8 @@ def health() -> ResponseReturnValue:
         )
         completed = ledger.find_last(RefreshStatus.COMPLETED)
     except SQLAlchemyError:
-        return {"status": "unhealthy", "database": "unreachable"}, 503
+        db.session.rollback()
+        return {"status": "unhealthy", "database": "unreachable", "error": NO_DATABASE}, 503
     settings = _settings()
     return {
         "status": "healthy",
@@ -108,7 +109,7 @@ def start_refresh() -> ResponseReturnValue:
 @api.get("/api/refresh/status/<job_id>")
 def show_refresh(job_id: str) -> ResponseReturnValue:
     """Give one refresh."""
-    ledger.end_abandoned()
+    ledger.end_abandoned(timing.ANSWER_WITHIN)
     row = db.session.get(RefreshJob, job_id)
     if row is None or row.id != job_id:
         return {"error": "no such refresh"}, 404
@@ -118,16 +119,17 @@ def show_refresh(job_id: str) -> ResponseReturnValue:
 @api.get("/api/refresh/jobs")
 def list_refreshes() -> ResponseReturnValue:
     """Give the 10 most recent refreshes, newest first."""
-    ledger.end_abandoned()
+    ledger.end_abandoned(timing.ANSWER_WITHIN)
     return [row.to_json(_mode()) for row in db.session.scalars(recent_jobs())]
 
 
 def _check_bearer(settings: Settings) -> None:
     if settings.refresh_token is None:
         return
-    given = request.headers.get("Authorization", "")
-    wanted = f"Bearer {settings.refresh_token}"
-    if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode()):
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    # Compared as bytes, since compare_digest refuses text that is not ASCII.
+    right = hmac.compare_digest(given.strip().encode(), settings.refresh_token.encode())
+    if not right or scheme.lower() != "bearer":
         raise TokenWrong
 
 

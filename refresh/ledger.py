@@ -18,7 +18,7 @@ from database import now
 from errors import Superseded
 from models import ACTIVE, RefreshJob, RefreshStatus, RefreshTask, TaskState
 from refresh import timing
-from refresh.transaction import transact
+from refresh.transaction import PATIENCE, transact
 
 OPEN = (TaskState.QUEUED, TaskState.RUNNING)
 UNATTENDED = "no worker took this refresh up: is `python worker.py` running?"
@@ -53,11 +53,12 @@ def find_refresh(refresh_id: str) -> RefreshJob | None:
     return transact(lambda session: session.get(RefreshJob, refresh_id))
 
 
-def find_active() -> RefreshJob | None:
+def find_active(patience: float = PATIENCE) -> RefreshJob | None:
     """Fetch the refresh that is queued or running, after ending one that nobody works on."""
-    end_abandoned()
+    end_abandoned(patience)
     return transact(
-        lambda session: session.scalar(select(RefreshJob).where(RefreshJob.status.in_(ACTIVE)))
+        lambda session: session.scalar(select(RefreshJob).where(RefreshJob.status.in_(ACTIVE))),
+        patience,
     )
 
 
@@ -198,7 +199,7 @@ def fail(refresh_id: str, message: str) -> bool:
     return transact(lambda session: _fail(session, RefreshJob.id == refresh_id, message))
 
 
-def end_abandoned() -> None:
+def end_abandoned(patience: float = PATIENCE) -> None:
     """End as failed the active refresh that nobody has worked on for too long."""
     unattended = and_(
         RefreshJob.status == RefreshStatus.QUEUED,
@@ -209,7 +210,8 @@ def end_abandoned() -> None:
         _older(RefreshJob.heartbeat_at, timing.ABANDONED_AFTER),
     )
     either = transact(
-        lambda session: session.scalar(select(RefreshJob.id).where(or_(unattended, abandoned)))
+        lambda session: session.scalar(select(RefreshJob.id).where(or_(unattended, abandoned))),
+        patience,
     )
     if either is None:
         return  # the ordinary case costs one indexed read and no write lock

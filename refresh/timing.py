@@ -23,5 +23,8 @@ SUPERVISE_EVERY = 10.0
 RETRY_FAILED_AFTER = 900.0
 """The schedule does not start a refresh again sooner than this after one that failed."""
 
+ANSWER_WITHIN = 2.0
+"""A request waits for a database that is away no longer than this."""
+
 MAX_DEATHS = 3
 """A piece of work whose process died this often is given up."""
