@@ -10,6 +10,7 @@ BAD_MODULES = "its .gitmodules cannot be read"
 # Looked for in this order, in git's untranslated messages; a cause comes before its consequences.
 CAUSES: tuple[tuple[str, str], ...] = (
     (r"No space left on device|Disk quota exceeded", "the disk is full"),
+    (r"unable to write|write error|failed to write", "its files could not be written: disk full?"),
     (
         r"Authentication failed|could not read (Username|Password)|Access denied|error: (401|403)",
         "the server refused access",

@@ -41,7 +41,6 @@ CONFIGURATION = {
     "maintenance.auto": "false",
     "protocol.version": "2",
     "safe.bareRepository": "explicit",
-    "safe.directory": "*",
     "submodule.recurse": "false",
 }
 
@@ -75,6 +74,12 @@ class Git:
         self.transfer = Deadline(options.clone_timeout)
         self.work = Deadline(options.measure_timeout)
         self._outside = environment(source, options, folder)
+        if "://" not in source.url:
+            # Somebody's path at the terminal may belong to another user. What serves it there gets
+            # none of the environment's configuration, so this has to be in a file.
+            config = folder / "gitconfig"
+            config.write_text("[safe]\n\tdirectory = *\n")
+            self._outside["GIT_CONFIG_GLOBAL"] = str(config)
 
     def clone(self, depth: int | None = None) -> None:
         """Clone one branch, without tags or checkout; `depth` counts generations, None is all."""

@@ -59,11 +59,18 @@ def _count(source: str, counter: str, reason: str | None, languages: dict[str, i
 def _run_pygount(
     tree: Path, scratch: Path, options: Options, timeout: float, leash: Leash
 ) -> tuple[str, dict[str, int]]:
+    env = {
+        "PATH": options.search_path,
+        "TMPDIR": str(scratch),
+        "LC_ALL": "C.UTF-8",
+        # pygount imports GitPython, which refuses to be imported where it finds no git.
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
     output = run(
         # -I: neither this folder nor the environment adds modules to those installed.
         [sys.executable, "-I", str(PYGOUNT), str(tree)],
         cwd=scratch,
-        env={"PATH": options.search_path, "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"},
+        env=env,
         timeout=timeout,
         leash=leash,
     ).stdout

@@ -60,9 +60,12 @@ class Author:
     def __init__(self, repo: RepoBuilder, chance: random.Random) -> None:
         self.repo = repo
         self.chance = chance
+        self.branch = "main"
         self.paths: dict[str, set[str]] = {"main": set()}
-        self.clock = 1_700_000_000
-        self.commit()
+        self.repo.bulk(
+            chance.randint(1, 20), seed=chance.randrange(10**6), files=3, lines=12, edits=1
+        )
+        self.clock = self.repo.clock
 
     def commit(self) -> None:
         path = self.chance.choice(PATHS)
@@ -71,7 +74,7 @@ class Author:
         )
         if path == "f.bin":
             content = self.chance.randbytes(300) + b"\0"
-        known = self.paths[self.repo.current]
+        known = self.paths[self.branch]
         if path in known and self.chance.random() < 0.15:
             content = None
         (known.discard if content is None else known.add)(path)
@@ -83,7 +86,7 @@ class Author:
         return self.clock - (self.chance.random() < 0.15) * self.chance.randrange(90 * DAY)
 
     def rename(self) -> None:
-        known = self.paths[self.repo.current]
+        known = self.paths[self.branch]
         free = sorted(set(PATHS) - known)
         if known and free:
             old, new = self.chance.choice(sorted(known)), self.chance.choice(free)
@@ -93,20 +96,21 @@ class Author:
 
     def merge_old_branch(self) -> None:
         """Branch off an old commit, work there, and merge."""
-        main = self.repo.current
+        main = self.branch
         log = self.repo.git("rev-list", "HEAD").decode().split()
         name = f"side-{self.repo.made}"
         start = log[min(len(log) - 1, int(self.chance.expovariate(0.15)))]
         self.repo.branch(name, start)
+        self.branch = name
         self.paths[name] = set(self._tree(name))
         for _ in range(self.chance.randint(1, 3)):
             self.commit()
-        self.repo.checkout(main)
+        self._checkout(main)
         self._merge(name)
 
     def merge_again(self) -> None:
         """Merge a commit from the middle of some branch, new or merged long ago."""
-        branches = sorted(set(self.paths) - {self.repo.current})
+        branches = sorted(set(self.paths) - {self.branch})
         if branches:
             side = self.chance.choice(branches)
             log = self.repo.git("rev-list", side).decode().split()
@@ -115,13 +119,13 @@ class Author:
     def force_push(self) -> None:
         log = self.repo.git("rev-list", "HEAD").decode().split()
         self.repo.reset(log[min(len(log) - 1, self.chance.randrange(6))])
-        self.paths[self.repo.current] = set(self._tree("HEAD"))
+        self.paths[self.branch] = set(self._tree("HEAD"))
         if self.chance.random() < 0.7:
             self.commit()
 
     def switch_branch(self) -> None:
         other = self.chance.choice(sorted(self.paths))
-        self.repo.checkout(other)
+        self._checkout(other)
 
     def edit_attributes(self) -> None:
         rule = self.chance.choice([b"*.py -diff\n", b"*.bin diff\n", b"*.js binary\n", b""])
@@ -130,12 +134,12 @@ class Author:
 
     def new_root(self) -> None:
         """Merge a history that has nothing in common with this one."""
-        main = self.repo.current
+        main = self.branch
         name = f"root-{self.repo.made}"
-        self.repo.checkout(name)
+        self._checkout(name)
         self.paths[name] = set()
         self.commit()
-        self.repo.checkout(main)
+        self._checkout(main)
         self._merge(name)
 
     def work(self) -> None:
@@ -145,6 +149,10 @@ class Author:
             actions += [self.force_push, self.switch_branch, self.edit_attributes, self.new_root]
             self.chance.choice(actions)()
 
+    def _checkout(self, branch: str) -> None:
+        self.repo.checkout(branch)
+        self.branch = branch
+
     def _merge(self, other: str) -> None:
         ours, theirs = self.repo.head, self.repo.sha(other)
         try:
@@ -153,7 +161,7 @@ class Author:
             self.repo.commit({}, parents=[ours, theirs], when=self.when())
         else:
             self.repo.merge(theirs, when=self.when())
-        self.paths[self.repo.current] = set(self._tree("HEAD"))
+        self.paths[self.branch] = set(self._tree("HEAD"))
 
     def _tree(self, revision: str) -> list[str]:
         names = self.repo.git("ls-tree", "-r", "-z", "--name-only", revision).decode()
@@ -182,8 +190,6 @@ def test_random_histories(chunk, tmp_path: Path, git_server: GitServer, without_
         monkeypatch.setattr(fetch, "DEPTHS", chance.choice([(2, 5), (4, 12), (7, 9), (64, 1024)]))
         excluded = frozenset(chance.choice([[], ["dist", "build"]]))
         author = Author(RepoBuilder(tmp_path / f"source-{number}"), chance)
-        for _ in range(chance.randint(0, 12)):
-            author.commit()
         url = author.repo.publish(git_server, f"r{number}")
         keeper = Keeper()
         for _ in range(3):

@@ -9,6 +9,7 @@ import pytest
 
 from errors import EmptyRepository
 from measure import Source, measure
+from tests.support.fast_import import Content
 from tests.support.git_server import GitServer
 from tests.support.measuring import found, options
 from tests.support.oracle import ask
@@ -152,9 +153,14 @@ def drivers(repo: RepoBuilder) -> None:
 def submodules(repo: RepoBuilder) -> None:
     module = b'[submodule "%s"]\n\tpath = %s\n\turl = file:///etc\n'
     ignored = module % (b"y", b"y") + b"\tignore = all\n"
-    repo.commit({".gitmodules": module % (b"x", b"x"), "x": Entry("160000", b"1" * 40)})
-    repo.commit({".gitmodules": ignored, "y": Entry("160000", b"1" * 40), "a.py": PYTHON})
-    repo.commit({"x": Entry("160000", b"2" * 40), "y": Entry("160000", b"2" * 40)})
+    one, two = Entry("160000", b"1" * 40), Entry("160000", b"2" * 40)
+    steps: list[dict[str, Content]] = [
+        {".gitmodules": module % (b"x", b"x"), "x": one},
+        {".gitmodules": ignored, "y": one, "a.py": PYTHON},
+        {"x": two, "y": two},
+    ]
+    for files in steps:
+        repo.commit(files)
 
 
 def embedded_repository(repo: RepoBuilder) -> None:
@@ -172,23 +178,22 @@ def embedded_repository(repo: RepoBuilder) -> None:
 
 
 def inner_links(repo: RepoBuilder) -> None:
-    repo.commit(
-        {
-            "a.py": PYTHON,
-            "data.unknown": lines(17, 5),
-            "sub/deep/b.py": lines(3, 2),
-            "link-to-a.py": Entry("120000", b"a.py"),
-            "counts-as-python.py": Entry("120000", b"data.unknown"),
-            "sub/up.py": Entry("120000", b"../data.unknown"),
-            "linked-folder": Entry("120000", b"sub/deep"),
-            "through.c": Entry("120000", b"./linked-folder/../deep//b.py"),
-            "chain.rb": Entry("120000", b"sub/up.py"),
-            "dangling.py": Entry("120000", b"nowhere.py"),
-            "loop.py": Entry("120000", b"loop.py"),
-            "only/links/here.js": Entry("120000", b"../../data.unknown"),
-            "bad.py": Entry("120000", b"a.py/"),
-        }
-    )
+    files: dict[str, Content] = {
+        "a.py": PYTHON,
+        "data.unknown": lines(17, 5),
+        "sub/deep/b.py": lines(3, 2),
+        "link-to-a.py": Entry("120000", b"a.py"),
+        "counts-as-python.py": Entry("120000", b"data.unknown"),
+        "sub/up.py": Entry("120000", b"../data.unknown"),
+        "linked-folder": Entry("120000", b"sub/deep"),
+        "through.c": Entry("120000", b"./linked-folder/../deep//b.py"),
+        "chain.rb": Entry("120000", b"sub/up.py"),
+        "dangling.py": Entry("120000", b"nowhere.py"),
+        "loop.py": Entry("120000", b"loop.py"),
+        "only/links/here.js": Entry("120000", b"../../data.unknown"),
+        "bad.py": Entry("120000", b"a.py/"),
+    }
+    repo.commit(files)
     repo.commit({"a.py": Entry("120000", b"data.unknown")})
 
 
@@ -275,7 +280,12 @@ def test_modules_over_which_git_log_gives_up_are_left_aside(
     modules, tmp_path: Path, git_server: GitServer
 ):
     repo = RepoBuilder(tmp_path / "source")
-    repo.commit({".gitmodules": modules, "x": Entry("160000", b"1" * 40), "a.py": lines(5)})
+    files: dict[str, Content] = {
+        ".gitmodules": modules,
+        "x": Entry("160000", b"1" * 40),
+        "a.py": lines(5),
+    }
+    repo.commit(files)
     url = repo.publish(git_server, "subject")
 
     figures = measure(Source(url), options(tmp_path / "scratch"))

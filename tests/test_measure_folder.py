@@ -1,0 +1,115 @@
+"""Clone folders are gone on every way out, and swept when their owner died."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from errors import MeasureError
+from measure import sweep
+from measure.folder import LOCK, PREFIX, UNLOCKED_FOR, clone_folder
+
+ROOT = Path(__file__).parent.parent
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.glob(f"{PREFIX}*"))
+
+
+def deep_tree(folder: Path, depth: int) -> None:
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+
+def test_the_folder_is_gone_afterwards(tmp_path: Path):
+    with clone_folder(tmp_path) as folder:
+        (folder / "a" / "b").mkdir(parents=True)
+        assert left_in(tmp_path) == [folder]
+
+    assert left_in(tmp_path) == []
+
+
+def test_the_folder_is_gone_after_a_failure(tmp_path: Path):
+    with pytest.raises(ZeroDivisionError), clone_folder(tmp_path):
+        raise ZeroDivisionError
+
+    assert left_in(tmp_path) == []
+
+
+def test_a_tree_of_4000_folders_is_removed(tmp_path: Path):
+    with clone_folder(tmp_path) as folder:
+        deep_tree(folder, 4000)
+
+    assert left_in(tmp_path) == []
+
+
+def test_a_parent_that_is_not_there_is_said_in_words(tmp_path: Path):
+    with (
+        pytest.raises(MeasureError, match="no folder for temporary files"),
+        clone_folder(tmp_path / "nowhere"),
+    ):
+        pass
+
+
+def test_a_sweep_leaves_what_is_in_use(tmp_path: Path):
+    with clone_folder(tmp_path) as folder:
+        assert sweep(tmp_path) == 0
+        assert folder.exists()
+
+
+def test_a_sweep_removes_what_a_killed_process_left(tmp_path: Path):
+    script = (
+        "import pathlib, time; from measure.folder import clone_folder\n"
+        "with clone_folder(pathlib.Path('.')) as folder:\n"
+        "    (folder / 'x').touch(); print(flush=True); time.sleep(60)"
+    )
+    owner = subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
+    assert owner.stdout
+    owner.stdout.readline()
+    assert sweep(tmp_path) == 0
+    owner.kill()
+    owner.communicate()
+
+    assert sweep(tmp_path) == 1
+    assert left_in(tmp_path) == []
+
+
+def test_a_sweep_gives_a_folder_time_to_get_its_lock(tmp_path: Path):
+    folder = tmp_path / f"{PREFIX}new"
+    folder.mkdir()
+    assert sweep(tmp_path) == 0
+    long_ago = time.time() - UNLOCKED_FOR - 1
+    os.utime(folder, (long_ago, long_ago))
+
+    assert sweep(tmp_path) == 1
+
+
+def test_a_sweep_touches_nothing_else(tmp_path: Path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / f"{PREFIX}file").touch()
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / LOCK).touch()
+    (tmp_path / f"{PREFIX}link").symlink_to(target)
+    trap = tmp_path / f"{PREFIX}trap"
+    trap.mkdir()
+    (trap / LOCK).symlink_to(target / "made")
+
+    assert sweep(tmp_path) == 0
+    assert len(list(tmp_path.iterdir())) == 5
+    assert not (target / "made").exists()

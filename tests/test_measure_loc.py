@@ -1,0 +1,272 @@
+"""cloc counts; where it cannot, pygount; where that cannot, an estimate, each with its reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from errors import Interrupted
+from measure import Count, Options, best_counter, fingerprint
+from measure.cloc import ClocFailed, find_cloc, parse_csv
+from measure.command import Deadline, Leash
+from measure.estimate import BYTES_PER_LINE, estimate
+from measure.loc import count
+from tests.support.measuring import options
+
+HEADER = 'files,language,blank,comment,code,"github.com/AlDanial/cloc v 1.96  T=0.01 s"\n'
+TABLE = HEADER + "2,Python,1,2,30\n1,C,0,0,5\n3,SUM,1,2,35\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "tree"
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "a.py").write_text("import os\n\n# comment\nprint(os.name)\n")
+    (folder / "src" / "b.py").write_text('"""Docstring."""\nx = 1\ny = [\n    2,\n]\n')
+    # pygount takes a line of brackets alone for none of code; cloc does not.
+    (folder / "c.c").write_text("int main(void) {\n    return 0; /* done */\n}\n")
+    return folder
+
+
+@pytest.fixture
+def stub(tmp_path: Path):
+    """Return a function that makes a cloc of one's own and gives the options to use it."""
+
+    def make(script: str, **changes: object) -> Options:
+        program = tmp_path / "stub-cloc"
+        program.write_text(
+            f'#!/bin/sh\nif [ "$1" = --version ]; then echo 1.99; exit; fi\n{script}\n'
+        )
+        program.chmod(0o755)
+        return options(tmp_path / "scratch", cloc_path=str(program), **changes)
+
+    return make
+
+
+def counted(tree: Path, chosen: Options) -> Count:
+    assert chosen.scratch
+    return count(tree, chosen.scratch, chosen, Deadline(chosen.measure_timeout), Leash())
+
+
+@pytest.mark.needs_cloc
+def test_cloc_counts_the_code_column(tree: Path, tmp_path: Path):
+    result = counted(tree, options(tmp_path / "scratch"))
+
+    assert (result.loc, result.source, result.reason) == (9, "cloc", None)
+    assert result.languages == {"Python": 6, "C": 3}
+    assert result.counter == best_counter(options(tmp_path / "scratch"))
+
+
+@pytest.mark.needs_cloc
+def test_cloc_s_options_file_of_this_user_takes_no_part(tree: Path, tmp_path: Path, monkeypatch):
+    config = tmp_path / ".config" / "cloc"
+    config.mkdir(parents=True)
+    (config / "options.txt").write_text("--exclude-lang=Python\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert counted(tree, options(tmp_path / "scratch")).loc == 9
+
+
+@pytest.mark.needs_cloc
+def test_a_single_line_of_200_mb_is_survived(tree: Path, tmp_path: Path):
+    with (tree / "one-line.py").open("wb") as file:
+        file.truncate(200_000_000)
+    with (tree / "long.js").open("wb") as file:
+        file.write(b"var x = '" + b"y" * 20_000_000 + b"';")
+
+    result = counted(tree, options(tmp_path / "scratch"))
+
+    assert result.source == "cloc"
+    assert result.languages["Python"] == 6
+
+
+def test_warnings_on_stderr_confuse_nobody(tree: Path, stub):
+    result = counted(tree, stub(f"echo 9,SUM,9,9,9 >&2; printf '%s' '{TABLE}'"))
+
+    assert (result.loc, result.source, result.counter) == (35, "cloc", "cloc 1.99")
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exit 3", "cloc failed with code 3"),
+        ("kill -SEGV $$", "cloc failed with code"),
+        ("kill -9 $$", "cloc failed with code"),
+        ("echo rubbish", "cloc wrote something that is not its table"),
+        ("head -c 100000 /dev/urandom; echo x", "cloc wrote something that is not its table"),
+        (f"printf '%s' '{HEADER}'", "cloc's table has no sum"),
+        (f"printf '%s' '{HEADER}1,C,x'", "cloc wrote a table that cannot be read"),
+        (f"printf '%s' '{HEADER}1,C,1,1,many\n'", "cloc wrote a table that cannot be read"),
+        (f"printf '%s' '{HEADER}1,C,0,0,1\n1,SUM,0,0,7\n'", "cloc's table has no sum"),
+    ],
+)
+def test_pygount_counts_where_cloc_cannot(script, reason, tree: Path, stub):
+    result = counted(tree, stub(script))
+
+    assert (result.source, result.loc) == ("pygount", 7)
+    assert result.reason is not None
+    assert result.reason.startswith(reason)
+    assert result.counter.startswith("pygount ")
+
+
+def test_a_cloc_that_hangs_leaves_time_for_pygount(tree: Path, stub):
+    begun = time.monotonic()
+    result = counted(tree, stub("sleep 600", measure_timeout=15))
+
+    assert (result.source, result.reason) == ("pygount", "cloc took too long")
+    assert time.monotonic() - begun < 15
+
+
+def test_a_cloc_asked_to_stop_is_an_interruption(tree: Path, stub):
+    with pytest.raises(Interrupted):
+        counted(tree, stub("kill -TERM $$; sleep 5"))
+
+
+def test_no_cloc_is_said(tree: Path, tmp_path: Path):
+    result = counted(tree, options(tmp_path / "scratch", search_path=str(tmp_path)))
+
+    assert (result.source, result.reason) == ("pygount", "cloc is not installed")
+
+
+def test_a_cloc_path_that_is_no_program_is_said(tree: Path, tmp_path: Path):
+    result = counted(tree, options(tmp_path / "scratch", cloc_path=str(tmp_path / "none")))
+
+    assert (result.source, result.reason) == ("pygount", "CLOC_PATH names no program")
+
+
+def test_a_program_that_is_not_cloc_is_not_believed(tree: Path, tmp_path: Path):
+    chosen = options(tmp_path / "scratch", cloc_path=shutil.which("true"))
+
+    assert counted(tree, chosen).reason == "cloc does not tell its version"
+    assert best_counter(chosen).startswith("pygount ")
+
+
+def test_an_estimate_stands_in_for_both(tree: Path, stub, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    result = counted(tree, stub("exit 1"))
+
+    assert result.source == "estimate"
+    assert result.reason == "cloc failed with code 1; pygount failed with code 1"
+    assert 0 < result.loc < 20
+
+
+def test_a_pygount_that_hangs_leaves_an_estimate(tree: Path, stub, tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nsleep 600\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+
+    result = counted(tree, stub("exit 1", measure_timeout=2))
+
+    assert (result.source, result.reason) == (
+        "estimate",
+        "cloc failed with code 1; pygount took too long",
+    )
+
+
+def test_a_pygount_that_writes_rubbish_leaves_an_estimate(tree: Path, stub, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/echo")
+
+    assert counted(tree, stub("exit 1")).source == "estimate"
+
+
+def test_pygount_counts_what_a_checkout_may_hold(tree: Path, tmp_path: Path):
+    (tree / "copy.py").write_bytes((tree / "src" / "a.py").read_bytes())
+    (tree / "empty.py").touch()
+    (tree / "binary.py").write_bytes(bytes(range(256)))
+    (tree / "broken.json").write_text("{")
+    (tree / "link.py").symlink_to("/etc/passwd")
+    (tree / "dangling.py").symlink_to("nowhere")
+    (tree / "latin.py").write_bytes(b"# \xe9\nx = '\xe9'\nprint(x)\n")
+    Path(str(tree / "odd"), "\udcff\n.py").parent.mkdir()
+    (tree / "odd" / "\udcff\n.py").write_text("print(1)\nprint(2)\n")
+
+    result = counted(tree, options(tmp_path / "scratch", search_path=str(tmp_path)))
+
+    assert result.source == "pygount"
+    assert result.languages["Python"] == 5 + 2 + 2
+
+
+def test_an_estimate_goes_by_the_sizes_of_source_files(tmp_path: Path):
+    (tmp_path / "a.py").write_bytes(b"x" * BYTES_PER_LINE * 10)
+    (tmp_path / "b.PY").write_bytes(b"x")
+    (tmp_path / "c.unknown").write_bytes(b"x" * 1000)
+    (tmp_path / "empty.c").touch()
+    (tmp_path / "link.py").symlink_to("a.py")
+
+    assert estimate(tmp_path) == {"Python": 11}
+
+
+def test_no_code_is_a_count():
+    assert parse_csv("") == {}
+    assert parse_csv("\n") == {}
+
+
+def test_lines_ahead_of_the_table_are_passed_over():
+    assert parse_csv(f"Warning: 9,SUM,9,9,9\n\n{TABLE}") == {"Python": 30, "C": 5}
+
+
+def test_languages_with_odd_names_are_read():
+    assert parse_csv(HEADER + '1,"Odd, ""quoted""",0,0,3\n1,SUM,0,0,3\n') == {'Odd, "quoted"': 3}
+
+
+def test_heroku_s_apt_folder_brings_its_perl(tmp_path: Path):
+    usr = tmp_path / ".apt" / "usr"
+    for folder in ("bin", "share/perl5", "share/perl/5.34.0", "lib/x86_64-linux-gnu/perl/5.34"):
+        (usr / folder).mkdir(parents=True)
+    program = usr / "bin" / "cloc"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && echo 1.99 && exit\n'
+        "case $PERL5LIB in *share/perl5*share/perl/5.34.0*gnu/perl/5.34) "
+        f"printf '%s' '{TABLE}';; esac"
+    )
+    program.chmod(0o755)
+    (tmp_path / "tree").mkdir()
+    chosen = options(tmp_path / "scratch", search_path=f"{usr / 'bin'}:/usr/bin:/bin")
+
+    assert counted(tmp_path / "tree", chosen).loc == 35
+
+
+def test_a_cloc_that_was_exchanged_tells_its_new_version(stub):
+    chosen = stub("")
+    assert best_counter(chosen) == "cloc 1.99"
+    assert chosen.cloc_path
+    program = Path(chosen.cloc_path)
+    program.write_text("#!/bin/sh\necho 2.00\n")
+
+    assert best_counter(chosen) == "cloc 2.00"
+
+
+def test_a_cloc_that_cannot_start_is_not_chosen(tmp_path: Path):
+    program = tmp_path / "cloc"
+    program.write_text("#!/no/such/interpreter\n")
+    program.chmod(0o755)
+
+    with pytest.raises(ClocFailed, match="cloc failed with code 12"):
+        find_cloc(None, f"{tmp_path}:/usr/bin")
+
+
+def test_the_fingerprint_changes_with_what_counts(tmp_path: Path):
+    plain = options(tmp_path / "scratch")
+    excluding = options(tmp_path / "scratch", exclude_dirs=frozenset({"dist", "build"}))
+
+    words = {
+        fingerprint("cloc 1.96", plain),
+        fingerprint("cloc 2.00", plain),
+        fingerprint("cloc 1.96", excluding),
+    }
+    assert len(words) == 3
+    assert fingerprint("cloc 1.96", options(tmp_path / "s", clone_timeout=1)) in words
+
+
+def test_pygount_runs_as_a_program_of_its_own(tree: Path):
+    program = Path(__file__).parent.parent / "measure" / "pygount_count.py"
+    done = subprocess.run([sys.executable, "-I", program, tree], capture_output=True, check=True)
+
+    assert json.loads(done.stdout)["languages"] == {"Python": 5, "C": 2}
