@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_cors import CORS
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyRequests
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 import cli
 import measure
@@ -147,11 +147,20 @@ def prepare(app: Flask) -> None:
             )
 
 
+class LocalHandler(WSGIRequestHandler):
+    """Answer what is no HTTP in JSON like every other error."""
+
+    error_content_type = "application/json"
+    error_message_format = '{"error": "bad request (%(code)d)"}'
+
+
 def serve(app: Flask) -> None:
     """Serve on this machine alone, with the schedule, until a Ctrl-C or SIGTERM."""
     settings: Settings = app.extensions["settings"]
     prepare(app)
-    server = make_server("127.0.0.1", settings.port, app, threaded=True)
+    server = make_server(
+        "127.0.0.1", settings.port, app, threaded=True, request_handler=LocalHandler
+    )
     log.info("Project Tracker is on http://localhost:%d", settings.port)
     start_schedule(app)
     try:

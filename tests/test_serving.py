@@ -1,0 +1,214 @@
+"""The real servers, gunicorn with its settings and `python app.py`, and clients that mean ill."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from app import create_app
+from models import Project, db
+from tests.support.service import Service, serving, wait_until
+from tests.support.wire import besieged, connect, exchange, read_reply
+from tests.test_http import TELLTALES
+
+HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /api/refresh HTTP/1.1\r\nHost: localhost\r\n"
+HUNDRED_MB = 100 * 1024**2
+MANY = 60
+# Enough that an answer does not fit the buffers of both ends.
+PROJECTS = 3000
+
+NO_HTTP = {
+    b"GARBAGE\r\n\r\n": 400,
+    b"\x00\x01\x02\r\n\r\n": 400,
+    b"GET / HTTP/1.1\n\n": 400,
+    b"GET / HTTP/9.9\r\n\r\n": 400,
+    b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n": 400,
+    b"GET / HTTP/1.1\r\nno colon\r\n\r\n": 400,
+    b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n": 400,
+    b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n": 400,
+    b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: morse\r\n\r\n": 501,
+    b"GET / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n": 417,
+    b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n": 414,
+    b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 10_000 + b"\r\n\r\n": 431,
+    b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n": 431,
+    b"a" * 100_000: 431,
+}
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A gunicorn over many projects, shared by the tests of this file."""
+    folder = tmp_path_factory.mktemp("web")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": f"sqlite:///{folder / 'tracker.sqlite'}",
+        "REFRESH_INTERVAL_HOURS": "0",
+    }
+    with serving(environment, folder / "service") as service:
+        service.start_web()
+        app = create_app(environment)
+        with app.app_context():
+            db.session.add_all(
+                Project(name=f"project{number}", github_id=number, url="https://x.test/" * 10)
+                for number in range(PROJECTS)
+            )
+            db.session.commit()
+            db.engine.dispose()
+        yield service
+
+
+def assert_prompt(service: Service, seconds: float = 2) -> None:
+    """Ask for some seconds, each time anew, and be answered soon each time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = requests.get(f"{service.url}/api/health", timeout=10)
+        assert answer.status_code == 200
+        assert answer.elapsed.total_seconds() < 1.5
+        time.sleep(0.1)
+
+
+def test_what_is_no_http_is_told_in_json(web: Service):
+    for request, status in NO_HTTP.items():
+        reply = exchange(web.port, request)
+        assert reply.status == status, (request[:80], reply)
+        assert reply.headers["Content-Type"] == "application/json"
+        assert isinstance(reply.json["error"], str)
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert not [word for word in TELLTALES if word.encode() in reply.body]
+
+
+def test_requests_follow_each_other_on_one_connection(web: Service):
+    with connect(web.port) as client:
+        for _ in range(3):
+            client.sendall(HEAD + b"\r\n")
+            assert read_reply(client).status == 200
+        # Two at once, the second in two pieces.
+        client.sendall(HEAD + b"\r\n" + HEAD)
+        assert read_reply(client).status == 200
+        client.sendall(b"Connection: close\r\n\r\n")
+        assert read_reply(client).headers["Connection"] == "close"
+        assert client.recv(1) == b""
+
+
+def test_a_head_may_come_in_pieces(web: Service):
+    with connect(web.port) as client:
+        for byte in HEAD + b"\r\n":
+            client.sendall(bytes([byte]))
+            time.sleep(0.002)
+        assert read_reply(client).status == 200
+
+
+def test_an_idle_connection_is_closed(web: Service):
+    with connect(web.port, 20) as client:
+        started = time.monotonic()
+        assert client.recv(1) == b""
+        assert 5 < time.monotonic() - started < 15
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_hundred_megabytes_are_turned_away_unread(web: Service, chunked: bool):
+    piece = b"x" * 1024**2
+    announced = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % HUNDRED_MB
+    if chunked:
+        piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+    before = memory(web)
+    with connect(web.port) as client:
+        client.sendall(POST + announced + b"\r\n\r\n")
+        most = before
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            for _ in range(100):
+                client.sendall(piece)
+                most = max(most, memory(web))
+        reply = read_reply(client)
+    assert reply.status == 413
+    assert isinstance(reply.json["error"], str)
+    assert reply.headers["Connection"] == "close"
+    assert most - before < 20 * 1024**2
+    assert_prompt(web, 0.2)
+
+
+def memory(service: Service) -> int:
+    gunicorn = psutil.Process(service.processes[0].pid)
+    return sum(each.memory_info().rss for each in [gunicorn, *gunicorn.children(recursive=True)])
+
+
+def test_an_ordinary_client_gets_its_refusal(web: Service):
+    answer = requests.post(f"{web.url}/api/refresh", data=b"x" * 5 * 1024**2, timeout=10)
+
+    assert answer.status_code == 413
+    assert answer.json()["error"]
+
+
+SLOW = {
+    "heads": (HEAD, b"X"),
+    "second heads": (HEAD + b"\r\n" + HEAD, b"X"),
+    "silent": (b"", b""),
+    "bodies": (POST + b"Content-Length: 1000\r\n\r\n", b"x"),
+    "chunked bodies": (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "never closing": (HEAD + b"Connection: close\r\n\r\n", b"x"),
+    "refused": (b"GARBAGE\r\n\r\n", b"x"),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_slow_clients_keep_nobody_waiting(web: Service, kind: str):
+    opening, drip = SLOW[kind]
+    with besieged(web.port, MANY, opening, drip=drip) as count:
+        assert_prompt(web)
+        assert count() >= MANY
+
+
+def test_more_slow_clients_than_there_is_room_for_keep_nobody_out(web: Service):
+    with besieged(web.port, 600, HEAD, drip=b"X"):
+        assert_prompt(web)
+
+
+def test_clients_that_do_not_read_keep_nobody_waiting_for_long(web: Service):
+    request = b"GET /api/projects HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with besieged(web.port, 6, request, receive_buffer=4096):
+        assert_prompt(web)
+
+
+@pytest.fixture
+def local(environment: dict[str, str], tmp_path: Path) -> Iterator[Service]:
+    """`python app.py`."""
+    with serving(environment, tmp_path / "service") as service:
+        service.start("app.py")
+        wait_until(service._answers, 20, "python app.py answers")
+        yield service
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_python_app_py_serves_this_machine_alone_without_a_debugger(local: Service):
+    process = psutil.Process(local.processes[0].pid)
+    listening = [each for each in process.net_connections() if each.status == psutil.CONN_LISTEN]
+    assert [(each.laddr.ip, each.laddr.port) for each in listening] == [("127.0.0.1", local.port)]
+    assert process.children() == []  # no reloader
+
+    for path in ("/console", "/?__debugger__=yes&cmd=resource&f=debugger.js"):
+        answer = requests.get(local.url + path, timeout=10)
+        assert answer.headers["Content-Type"] == "application/json"
+        assert "debugger" not in answer.text.lower()
+    for request in (b"GARBAGE\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"a b c d\r\n\r\n"):
+        assert closing_error(local.port, request)
+
+
+def closing_error(port: int, request: bytes) -> bytes:
+    """Send what is no HTTP to a server that announces no length, and give the body."""
+    with connect(port) as client:
+        client.sendall(request)
+        client.shutdown(socket.SHUT_WR)
+        with client.makefile("rb") as stream:
+            head, _, body = stream.read().rpartition(b"\r\n\r\n")
+    assert b"application/json" in head or not head
+    assert body.startswith(b'{"error": "')
+    return body
