@@ -81,8 +81,7 @@ def besieged(
                         clients.append(made[place])
 
     try:
-        for _ in range(count):
-            clients.append(open_one())
+        clients.extend(open_one() for _ in range(count))
         thread = threading.Thread(target=trickle, daemon=True)
         thread.start()
         yield lambda: len(clients)
