@@ -28,7 +28,6 @@ OPTIONS = {
     "max_connections": "200",
     "shared_buffers": "32MB",
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum": "off",
     "wal_level": "minimal",
