@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 import measure
 from config import PrivateMode, Settings
+from database import is_unavailable
 from errors import (
     EmptyRepository,
     GitHubError,
@@ -71,7 +73,19 @@ def carry_out(settings: Settings, task: Task) -> str | None:
         log.exception("%s: unexpected fault", label(settings, task.repository))
         reason = f"an unexpected fault ({type(error).__name__})"
         save = partial(_save_failure, task.repository, reason)
-    tasks.finish(task, reason, save)
+    return _finish(settings, task, reason, save)
+
+
+def _finish(settings: Settings, task: Task, reason: str | None, save: Save) -> str | None:
+    """Record a task's end; figures that the database refuses are this repository's failure."""
+    try:
+        tasks.finish(task, reason, save)
+    except SQLAlchemyError as error:
+        if is_unavailable(error):
+            raise
+        log.exception("%s: its figures cannot be saved", label(settings, task.repository))
+        reason = f"an unexpected fault ({type(error).__name__})"
+        tasks.finish(task, reason, partial(_save_failure, task.repository, reason))
     return reason
 
 
