@@ -95,7 +95,7 @@ def run(
     cwd: Path,
     env: Mapping[str, str],
     timeout: float,
-    stdin: bytes | None = None,
+    stdin: bytes | Path | None = None,
     leash: Leash | None = None,
     even_if_stopped: bool = False,
 ) -> CompletedOutput:
@@ -117,7 +117,7 @@ def stream(
     cwd: Path,
     env: Mapping[str, str],
     timeout: float,
-    stdin: bytes | None = None,
+    stdin: bytes | Path | None = None,
     leash: Leash | None = None,
 ) -> Generator[bytes, None, None]:
     """Run a program and yield its stdout in chunks of up to a mebibyte as it comes.
@@ -153,7 +153,7 @@ class _Program:
         )
 
     def run(
-        self, cwd: Path, env: Mapping[str, str], stdin: bytes | None
+        self, cwd: Path, env: Mapping[str, str], stdin: bytes | Path | None
     ) -> Generator[bytes, None, None]:
         if self.timeout <= 0:
             raise CommandTimeout(self.command, 0)
@@ -244,15 +244,19 @@ def _limiter(search_path: str, seconds: float) -> list[str]:
 
 
 @contextlib.contextmanager
-def _input(stdin: bytes | None) -> Iterator[IO[bytes] | int]:
+def _input(stdin: bytes | Path | None) -> Iterator[IO[bytes] | int]:
     """Offer input as a file: a pipe would have to be fed while the output is read."""
     if stdin is None:
         yield subprocess.DEVNULL
         return
-    with tempfile.TemporaryFile() as file:
-        file.write(stdin)
-        file.seek(0)
-        yield file
+    if isinstance(stdin, Path):
+        with stdin.open("rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as held:
+        held.write(stdin)
+        held.seek(0)
+        yield held
 
 
 def _widen(pipe: IO[bytes]) -> None:

@@ -133,7 +133,9 @@ class Git:
         with self._plainly("checking it out", self.work):
             self._run(arguments, env, self.work, cwd=work_tree, stdin=stdin)
 
-    def stream(self, arguments: Sequence[str], work_tree: Path) -> Generator[bytes, None, None]:
+    def stream(
+        self, arguments: Sequence[str], work_tree: Path, stdin: Path | None = None
+    ) -> Generator[bytes, None, None]:
         """Yield git's answer in chunks, with attributes taken from a work tree."""
         with self._plainly("reading its history", self.work):
             yield from stream(
@@ -141,6 +143,7 @@ class Git:
                 cwd=work_tree,
                 env=self._inside(work_tree),
                 timeout=self.work.left(),
+                stdin=stdin,
                 leash=self.leash,
             )
 
@@ -202,6 +205,8 @@ def environment(source: Source, options: Options, folder: Path) -> dict[str, str
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_COUNT": str(len(configuration)),
+        # Else git log wakes its reader for every commit.
+        "GIT_FLUSH": "0",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_TERMINAL_PROMPT": "0",

@@ -1,6 +1,7 @@
 """One pass over the history: commits, days, lines added and deleted.
 
-Reads `git log -z --numstat --format=@%ct`, in which everything ends in NUL:
+Reads what `git log` and `git diff-tree` write with `-z --numstat --format=@%ct`, in which
+everything ends in NUL:
 
     @<seconds or nothing>                    a commit
     <added> TAB <deleted> TAB <path>         a file; the first of a commit has LF before it
@@ -18,7 +19,7 @@ from itertools import chain
 
 from .figures import Day, History
 
-LOG_ARGUMENTS = ("log", "-z", "--numstat", "--format=@%ct")
+FORMAT = "--format=@%ct"
 EPOCH = date(1970, 1, 1)
 LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z, the last that datetime holds
 SECONDS_OF_A_DAY = 86400
@@ -51,6 +52,28 @@ def read_history(chunks: Iterable[bytes], exclude_dirs: frozenset[str]) -> Histo
         deletions += int(deleted)
     tally.add_lines(additions, deletions)
     return tally.history()
+
+
+def add_histories(one: History, other: History) -> History:
+    """Return the history of the commits of both, which have none in common."""
+    days = dict(one.days)
+    for day, sums in other.days.items():
+        known = days.get(day, Day(0, 0, 0))
+        days[day] = Day(
+            known.commits + sums.commits,
+            known.additions + sums.additions,
+            known.deletions + sums.deletions,
+        )
+    instants = [one.first_commit, one.last_commit, other.first_commit, other.last_commit]
+    dated = [instant for instant in instants if instant is not None]
+    return History(
+        commits=one.commits + other.commits,
+        additions=one.additions + other.additions,
+        deletions=one.deletions + other.deletions,
+        first_commit=min(dated, default=None),
+        last_commit=max(dated, default=None),
+        days=dict(sorted(days.items())),
+    )
 
 
 @dataclass

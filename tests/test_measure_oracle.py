@@ -244,15 +244,22 @@ REPOSITORIES: list[Callable[[RepoBuilder], None]] = [
 
 @pytest.mark.parametrize("excluded", [frozenset(), DEFAULT_EXCLUDED], ids=["plain", "excluding"])
 @pytest.mark.parametrize("build", REPOSITORIES)
-def test_figures_are_git_s_and_cloc_s(build, excluded, tmp_path: Path, git_server: GitServer):
+def test_figures_are_git_s_and_cloc_s(
+    build, excluded, tmp_path: Path, git_server: GitServer, monkeypatch
+):
     repo = RepoBuilder(tmp_path / "source")
     build(repo)
     url = repo.publish(git_server, "subject")
+    chosen = options(tmp_path / "scratch", exclude_dirs=excluded)
 
-    figures = measure(Source(url), options(tmp_path / "scratch", exclude_dirs=excluded))
+    figures = measure(Source(url), chosen)
 
     truth = ask(url, tmp_path, excluded)
     assert found(figures, truth.loc) == truth
+    # The same history, dealt out between two as only long ones are.
+    monkeypatch.setattr("measure.reading.SPLIT_FROM", 0)
+    monkeypatch.setattr("measure.reading._cores", lambda: 2)
+    assert measure(Source(url), chosen) == figures
     assert figures.head_sha == repo.head
     assert figures.since is None
     assert figures.history.churn == truth.additions + truth.deletions

@@ -1,0 +1,34 @@
+"""Two pieces of one measurement side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from errors import Interrupted
+
+from .command import Leash
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def both(leash: Leash, here: Callable[[], A], aside: Callable[[], B]) -> tuple[A, B]:
+    """Do one thing here and another in a thread, and return both results.
+
+    The first failure ends the programs of both, which run on `leash`, and is raised.
+    """
+    with ThreadPoolExecutor(1, "measure") as pool:
+        other = pool.submit(aside)
+        other.add_done_callback(lambda done: leash.pull() if done.exception() else None)
+        try:
+            result = here()
+        except BaseException as failure:
+            leash.pull()
+            first = other.exception()
+            # When the thread failed first, what was interrupted here is only the echo.
+            if first is not None and isinstance(failure, Interrupted):
+                raise first from None
+            raise
+        return result, other.result()
