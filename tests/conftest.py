@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient, FlaskCliRunner
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz",
+        type=int,
+        default=30,
+        metavar="CASES",
+        help="cases made up for each operation of openapi.yaml in each phase",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs_cloc: counts with the real cloc")
 
