@@ -34,7 +34,7 @@ class Service:
         log = self.folder / f"{len(self.processes)}-{Path(command[0]).stem}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.hasty", *command],
+                [sys.executable, *self.arguments(*command)],
                 cwd=ROOT,
                 env={**self.environment, "PORT": str(self.port)},
                 stdin=subprocess.DEVNULL,
@@ -45,6 +45,10 @@ class Service:
         watchman.end_process(process.pid)
         self.processes.append(process)
         return process
+
+    def arguments(self, *command: str) -> list[str]:
+        """Say how Python is to start a program."""
+        return ["-m", "tests.support.hasty", *command]
 
     def start_worker(self, *options: str) -> subprocess.Popen[bytes]:
         """Start `python worker.py`."""
