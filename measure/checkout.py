@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .git import Git
-from .history import folder_check
+from .history import folder_check, texts
 
 REGULAR = (b"100644", b"100755", b"100664")
 LINK = b"120000"
@@ -25,40 +25,49 @@ MOST_HOPS = 40
 
 @dataclass
 class Listing:
-    """Hold the entries of a commit's tree as `git ls-tree -z` writes and update-index reads them.
+    """Hold a commit's files, in files of lines as `git ls-tree -z` writes and update-index reads.
 
-    `attributes` are the .gitattributes files, of the folders that are left out as well: files
-    renamed from there are judged by them.
+    `attributes` lists the .gitattributes files, of the folders that are left out as well: files
+    renamed from there are judged by them. `links` maps paths to objects.
     """
 
-    files: list[bytes] = field(default_factory=list)
-    attributes: list[bytes] = field(default_factory=list)
-    links: dict[bytes, bytes] = field(default_factory=dict)  # path -> object name
+    files: Path
+    attributes: Path
+    links: dict[bytes, bytes] = field(default_factory=dict)
 
 
 def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
     """List what is to be checked out of a commit."""
-    listing = Listing()
+    listing = Listing(git.folder / "files", git.folder / "attributes")
     excluded = folder_check(exclude_dirs)
-    for record in git.ask(["ls-tree", "-r", "-z", "--full-tree", commit]).split(b"\0"):
-        facts, _, path = record.partition(b"\t")
-        mode = facts[:6]
-        if mode in REGULAR and path.rpartition(b"/")[2] == b".gitattributes":
-            listing.attributes.append(record)
-        if (excluded and excluded(path)) or not _countable(path):
-            continue
-        if mode in REGULAR:
-            listing.files.append(record)
-        elif mode == LINK:
-            listing.links[path] = facts.split(b" ")[2]
+    records = git.stream(["ls-tree", "-r", "-z", "--full-tree", commit], git.folder)
+    with (
+        contextlib.closing(records),
+        listing.files.open("wb") as files,
+        listing.attributes.open("wb") as attributes,
+    ):
+        for record in texts(records):
+            facts, _, path = record.partition(b"\t")
+            mode = facts[:6]
+            if mode in REGULAR and path.rpartition(b"/")[2] == b".gitattributes":
+                attributes.write(record + b"\0")
+            if (excluded and excluded(path)) or not _countable(path):
+                continue
+            if mode in REGULAR:
+                files.write(record + b"\0")
+            elif mode == LINK:
+                listing.links[path] = facts.split(b" ")[2]
     return listing
 
 
 def check_out(git: Git, listing: Listing) -> None:
     """Write the files of a listing to the clone's tree, with the links between them."""
     _write(git, listing.files, git.tree)
-    for path, target in inner_links(_targets(git, listing.links), _paths(listing.files)).items():
-        place = Path(git.tree) / Path(path.decode(errors="surrogateescape"))
+    if not listing.links:
+        return
+    files = {record.partition(b"\t")[2] for record in listing.files.read_bytes().split(b"\0")}
+    for path, target in inner_links(_targets(git, listing.links), files).items():
+        place = git.tree / path.decode(errors="surrogateescape")
         with contextlib.suppress(OSError):  # two entries of one name, which only malice makes
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(target.decode(errors="surrogateescape"))
@@ -117,12 +126,12 @@ def _follow(
     return None
 
 
-def _write(git: Git, records: list[bytes], folder: Path) -> None:
+def _write(git: Git, records: Path, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    if not records:
+    if not records.stat().st_size:
         return
     index = folder.with_suffix(".index")
-    git.write(["update-index", "-z", "--index-info"], folder, index, b"\0".join(records) + b"\0")
+    git.write(["update-index", "-z", "--index-info"], folder, index, records)
     git.write(["checkout-index", "--all", "--quiet"], folder, index)
 
 
@@ -157,10 +166,6 @@ def _countable(path: bytes) -> bool:
     if b"\n" in path or len(path) > LONGEST_PATH:
         return False
     return len(path) <= LONGEST_NAME or max(map(len, path.split(b"/"))) <= LONGEST_NAME
-
-
-def _paths(records: list[bytes]) -> set[bytes]:
-    return {record.partition(b"\t")[2] for record in records}
 
 
 def _slashes(path: bytes) -> list[int]:

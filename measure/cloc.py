@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import io
 import os
 import re
 import shutil
@@ -25,7 +24,16 @@ PERL_FOLDERS = (
     "lib/*/perl-base",
 )
 HEADER = "files,language,blank,comment,code,"
+VERSION = re.compile(r"\bcloc v ?(\d[\w.-]{0,30})")
 VERSION_TIMEOUT = 30
+
+
+@dataclass(frozen=True)
+class Table:
+    """Hold what cloc wrote: code lines by language, and its version where it told that."""
+
+    languages: dict[str, int]
+    version: str | None
 
 
 @dataclass(frozen=True)
@@ -33,26 +41,22 @@ class Cloc:
     """Name an installed cloc."""
 
     path: str
-    version: str
     search_path: str
 
-    @property
-    def counter(self) -> str:
-        """Return the name with the version, as stored beside the figures it counted."""
-        return f"cloc {self.version}"
+    def version(self) -> str:
+        """Ask for the version. Raises ClocFailed when the answer is none."""
+        return _version(self.path, self.search_path, Path(self.path).stat().st_mtime_ns)
 
-    def count(self, tree: Path, scratch: Path, timeout: float, leash: Leash) -> dict[str, int]:
-        """Return the lines of code of each language below a folder.
+    def count(self, tree: Path, scratch: Path, timeout: float, leash: Leash) -> Table:
+        """Count the lines of code of each language below a folder.
 
-        Raises ClocFailed in words fit for the public.
+        `scratch` is where its temporary files go. Raises ClocFailed in words fit for the public.
         """
-        # Its folder for temporary files goes with the clone's, however it ends.
-        env = _environment(self.path, self.search_path, scratch)
         try:
             output = run(
                 [self.path, "--csv", "--quiet", "."],
                 cwd=tree,
-                env=env,
+                env=_environment(self.path, self.search_path, scratch),
                 timeout=timeout,
                 leash=leash,
             ).stdout
@@ -70,7 +74,7 @@ class ClocFailed(Exception):
 def find_cloc(cloc_path: str | None, search_path: str) -> Cloc:
     """Find cloc: the one asked for, or on the search path, or in Heroku's apt folder.
 
-    Raises ClocFailed when there is none that tells its version.
+    Raises ClocFailed when there is none.
     """
     if cloc_path is not None:
         found = shutil.which(cloc_path, path=search_path)
@@ -80,10 +84,10 @@ def find_cloc(cloc_path: str | None, search_path: str) -> Cloc:
         missing = "cloc is not installed"
     if found is None:
         raise ClocFailed(missing)
-    return Cloc(found, _version(found, search_path, Path(found).stat().st_mtime_ns), search_path)
+    return Cloc(found, search_path)
 
 
-def parse_csv(output: str) -> dict[str, int]:
+def parse_csv(output: str) -> Table:
     """Return the code column of `cloc --csv` by language. Raises ClocFailed for anything else.
 
     Without a file it knows cloc writes nothing, and that is a count: there is no code. Lines ahead
@@ -94,14 +98,15 @@ def parse_csv(output: str) -> dict[str, int]:
     if start is None:
         if output.strip():
             raise ClocFailed("cloc wrote something that is not its table")
-        return {}
+        return Table({}, None)
+    told = VERSION.search(lines[start])
     languages: dict[str, int] = {}
     try:
-        for _, language, _, _, code in csv.reader(io.StringIO("\n".join(lines[start + 1 :]))):
+        for _, language, _, _, code in csv.reader(lines[start + 1 :]):
             if language == "SUM":
                 if int(code) != sum(languages.values()):
                     break
-                return languages
+                return Table(languages, told[1] if told else None)
             languages[language] = int(code)
     except (ValueError, csv.Error) as error:
         raise ClocFailed("cloc wrote a table that cannot be read") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errors import EmptyRepository
+from errors import EmptyRepository, MeasureError
 
 from .causes import NO_BRANCH
 from .git import Git, GitFailed
@@ -52,17 +52,17 @@ def _deepen(git: Git, head: str, since: str) -> str | None:
     """Fetch until it is certain which commits are new; return None when all must be read."""
     for deeper in (*DEPTHS[1:], None):
         if _is_certain(git, head, since):
-            if not _attributes_changed(git, since, head):
-                return since
             break
         if not _edge(git):
             return None
         git.deepen(deeper)
-    else:
-        if _is_certain(git, head, since) and not _attributes_changed(git, since, head):
-            return since
+    if _is_certain(git, head, since) and not _attributes_changed(git, since, head):
+        return since
     if _edge(git):
         git.deepen(None)
+    if _edge(git):
+        # By now the branch is another one, and the rest of this one was not sent.
+        raise MeasureError("the repository was changed while it was fetched")
     return None
 
 

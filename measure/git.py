@@ -126,7 +126,7 @@ class Git:
             return self._run(arguments, self._inside(self.folder), self.work, stdin=stdin)
 
     def write(
-        self, arguments: Sequence[str], work_tree: Path, index: Path, stdin: bytes | None = None
+        self, arguments: Sequence[str], work_tree: Path, index: Path, stdin: Path | None = None
     ) -> None:
         """Have git write an index or a work tree."""
         env = self._inside(work_tree) | {"GIT_INDEX_FILE": str(index)}
@@ -137,7 +137,7 @@ class Git:
         self, arguments: Sequence[str], work_tree: Path, stdin: Path | None = None
     ) -> Generator[bytes, None, None]:
         """Yield git's answer in chunks, with attributes taken from a work tree."""
-        with self._plainly("reading its history", self.work):
+        with self._plainly("reading it", self.work):
             yield from stream(
                 ["git", *arguments],
                 cwd=work_tree,
@@ -160,7 +160,7 @@ class Git:
         deadline: Deadline,
         *,
         cwd: Path | None = None,
-        stdin: bytes | None = None,
+        stdin: bytes | Path | None = None,
     ) -> bytes:
         return run(
             ["git", *arguments],

@@ -35,8 +35,8 @@ def read_history(chunks: Iterable[bytes], exclude_dirs: frozenset[str]) -> Histo
     tally = _Tally()
     excluded = folder_check(exclude_dirs)
     additions = deletions = 0
-    texts = _texts(chunks)
-    for text in texts:
+    items = texts(chunks)
+    for text in items:
         if text[:1] == b"@":
             tally.add_lines(additions, deletions)
             additions = deletions = 0
@@ -44,8 +44,8 @@ def read_history(chunks: Iterable[bytes], exclude_dirs: frozenset[str]) -> Histo
             continue
         added, deleted, path = text.split(b"\t", 2)
         if not path:
-            next(texts)
-            path = next(texts)
+            next(items)
+            path = next(items)
         if deleted == b"-" or (excluded and excluded(path)):  # "-" stands for a binary file
             continue
         additions += int(added)
@@ -123,15 +123,14 @@ def _instant(second: int | None) -> datetime | None:
     return None if second is None else datetime.fromtimestamp(second, UTC)
 
 
-def _texts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def texts(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield what stands between NULs, over the edges of chunks."""
 
     def pieces() -> Iterator[list[bytes]]:
         rest = b""
         for chunk in chunks:
-            texts = (rest + chunk).split(b"\0")
-            rest = texts.pop()
-            yield texts
+            *whole, rest = (rest + chunk).split(b"\0")
+            yield whole
 
     # chain() keeps the loop over millions of texts out of Python's own generators.
     return chain.from_iterable(pieces())

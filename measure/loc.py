@@ -23,7 +23,7 @@ SHARE_OF_PYGOUNT = 0.8
 def best_counter(options: Options) -> str:
     """Return the counter that would be used now, with its version."""
     try:
-        return find_cloc(options.cloc_path, options.search_path).counter
+        return f"cloc {find_cloc(options.cloc_path, options.search_path).version()}"
     except ClocFailed:
         return _pygount_counter() or f"estimate {estimate.VERSION}"
 
@@ -36,8 +36,9 @@ def count(tree: Path, scratch: Path, options: Options, deadline: Deadline, leash
     """
     try:
         cloc = find_cloc(options.cloc_path, options.search_path)
-        languages = cloc.count(tree, scratch, deadline.left(SHARE_OF_CLOC), leash)
-        return _count("cloc", cloc.counter, None, languages)
+        table = cloc.count(tree, scratch, deadline.left(SHARE_OF_CLOC), leash)
+        # The table tells the version, so a process that counts only once need not ask for it.
+        return _count("cloc", f"cloc {table.version or cloc.version()}", None, table.languages)
     except ClocFailed as error:
         reason = str(error)
     try:

@@ -28,7 +28,7 @@ LOG = ("log", "-z", "--numstat", FORMAT)
 
 def read(git: Git, listing: Listing, head: str, since: str | None) -> History:
     """Sum up the commits that can be reached from head, but not from `since`."""
-    work_tree = git.folder / "attributes"
+    work_tree = git.folder / "attributes-tree"
     check_out_attributes(git, listing, work_tree)
     try:
         return _read(git, work_tree, head, since)

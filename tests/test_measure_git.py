@@ -19,7 +19,7 @@ import pytest
 from errors import EmptyRepository, Interrupted, MeasureError
 from measure import Source, measure, remote_head, stop_all
 from measure.command import allow_again
-from measure.git import ASKPASS, allowed_protocol
+from measure.git import ASKPASS, Git, allowed_protocol
 from tests.support.fast_import import Content
 from tests.support.git_server import GitServer
 from tests.support.measuring import options
@@ -380,7 +380,7 @@ def test_stopping_all_interrupts_a_measurement(url, git_server: GitServer, scrat
 def test_a_history_that_takes_too_long_ends_the_count(url, scratch, wrapped_git):
     path = wrapped_git('case "$1" in log) sleep 60;; esac; exec GIT "$@"')
 
-    with pytest.raises(MeasureError, match=r"reading its history took .* MEASURE_TIMEOUT \(2 s\)"):
+    with pytest.raises(MeasureError, match=r"reading it took .* MEASURE_TIMEOUT \(2 s\)"):
         measure(Source(url), options(scratch, search_path=path, measure_timeout=2))
     assert list(scratch.iterdir()) == []
 
@@ -476,6 +476,28 @@ def test_an_unknown_commit_means_everything(since, repo, url, scratch):
     figures = measure(Source(url), options(scratch), since)
 
     assert (figures.since, figures.history.commits) == (None, 1)
+
+
+def test_a_branch_exchanged_between_two_fetches_is_measured_as_cloned(
+    repo, url, scratch, monkeypatch
+):
+    monkeypatch.setattr("measure.fetch.DEPTHS", (2, 4))
+    repo.bulk(20)
+    repo.push()
+    deepen, since, start = Git.deepen, repo.sha("HEAD~15"), repo.sha("HEAD~19")
+
+    def exchange(git: Git, depth: int | None) -> None:
+        repo.reset(start)
+        repo.commit({"other.py": b"1\n"})
+        repo.push()
+        deepen(git, depth)
+
+    monkeypatch.setattr(Git, "deepen", exchange)
+    head = repo.head
+
+    figures = measure(Source(url), options(scratch), since)
+
+    assert (figures.head_sha, figures.since, figures.history.commits) == (head, since, 15)
 
 
 def test_changed_attributes_mean_everything(repo, url, scratch):

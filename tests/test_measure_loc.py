@@ -13,7 +13,7 @@ import pytest
 
 from errors import Interrupted
 from measure import Count, Options, best_counter, fingerprint
-from measure.cloc import ClocFailed, find_cloc, parse_csv
+from measure.cloc import ClocFailed, Table, find_cloc, parse_csv
 from measure.command import Deadline, Leash
 from measure.estimate import BYTES_PER_LINE, estimate
 from measure.loc import count
@@ -86,10 +86,16 @@ def test_a_single_line_of_200_mb_is_survived(tree: Path, tmp_path: Path):
     assert result.languages["Python"] == 6
 
 
+def test_the_version_is_asked_for_where_no_table_tells_it(tree: Path, stub):
+    result = counted(tree, stub("true"))
+
+    assert (result.loc, result.source, result.counter) == (0, "cloc", "cloc 1.99")
+
+
 def test_warnings_on_stderr_confuse_nobody(tree: Path, stub):
     result = counted(tree, stub(f"echo 9,SUM,9,9,9 >&2; printf '%s' '{TABLE}'"))
 
-    assert (result.loc, result.source, result.counter) == (35, "cloc", "cloc 1.99")
+    assert (result.loc, result.source, result.counter) == (35, "cloc", "cloc 1.96")
 
 
 @pytest.mark.parametrize(
@@ -204,16 +210,17 @@ def test_an_estimate_goes_by_the_sizes_of_source_files(tmp_path: Path):
 
 
 def test_no_code_is_a_count():
-    assert parse_csv("") == {}
-    assert parse_csv("\n") == {}
+    assert parse_csv("") == parse_csv("\n") == Table({}, None)
 
 
 def test_lines_ahead_of_the_table_are_passed_over():
-    assert parse_csv(f"Warning: 9,SUM,9,9,9\n\n{TABLE}") == {"Python": 30, "C": 5}
+    assert parse_csv(f"Warning: 9,SUM,9,9,9\n\n{TABLE}") == Table({"Python": 30, "C": 5}, "1.96")
 
 
 def test_languages_with_odd_names_are_read():
-    assert parse_csv(HEADER + '1,"Odd, ""quoted""",0,0,3\n1,SUM,0,0,3\n') == {'Odd, "quoted"': 3}
+    table = parse_csv(HEADER + '1,"Odd, ""quoted""",0,0,3\n1,SUM,0,0,3\n')
+
+    assert table.languages == {'Odd, "quoted"': 3}
 
 
 def test_heroku_s_apt_folder_brings_its_perl(tmp_path: Path):
@@ -249,7 +256,7 @@ def test_a_cloc_that_cannot_start_is_not_chosen(tmp_path: Path):
     program.chmod(0o755)
 
     with pytest.raises(ClocFailed, match="cloc failed with code 12"):
-        find_cloc(None, f"{tmp_path}:/usr/bin")
+        find_cloc(None, f"{tmp_path}:/usr/bin").version()
 
 
 def test_the_fingerprint_changes_with_what_counts(tmp_path: Path):
