@@ -1,6 +1,6 @@
 """Run one of the Procfile's programs with its patience shortened: `python -m tests.support.hasty`.
 
-The first argument is `worker.py` or `gunicorn`, the rest are that program's own. What takes half a
+The first argument is `worker.py`, `app.py`, `gunicorn` or `flask`, the rest are that program's own. What takes half a
 minute in production takes a second or two here, so that tests can wait for it.
 """
 
@@ -27,7 +27,8 @@ if __name__ == "__main__":
     hurry()
     program = sys.argv[1]
     sys.argv = sys.argv[1:]
-    if program == "gunicorn":
-        runpy.run_module("gunicorn.app.wsgiapp", run_name="__main__")
+    modules = {"gunicorn": "gunicorn.app.wsgiapp", "flask": "flask"}
+    if program in modules:
+        runpy.run_module(modules[program], run_name="__main__")
     else:
         runpy.run_path(program, run_name="__main__")

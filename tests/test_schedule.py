@@ -1,0 +1,129 @@
+"""The daily refresh: due by what the database says, once, whoever looks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from database import now
+from models import RefreshJob, db
+from schedule import is_due, refresh_if_due
+from tests.support.service import serving, wait_until
+from tests.support.world import World
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    """The tests' environment, with the schedule on."""
+    environment["REFRESH_INTERVAL_HOURS"] = "24"
+    environment["REFRESH_MIN_INTERVAL"] = "60"
+    return environment
+
+
+def ended(app: Flask, status: str, when: datetime) -> None:
+    with app.app_context():
+        row = RefreshJob(id=f"{status}-{when:%H%M%S}", status=status, completed_at=when)
+        db.session.add(row)
+        db.session.commit()
+
+
+def due(app: Flask, moment: datetime) -> bool:
+    with app.app_context():
+        return is_due(app.extensions["settings"], moment)
+
+
+def test_an_empty_database_is_due_at_once(app: Flask):
+    assert due(app, now())
+
+
+def test_the_last_completed_refresh_says_when_the_next_is_due(app: Flask):
+    done = now()
+    ended(app, "completed", done)
+
+    assert not due(app, done + timedelta(hours=23, minutes=59))
+    # However often the process was started in between.
+    assert due(app, done + timedelta(hours=24))
+
+
+def test_a_failed_refresh_is_tried_again_after_a_pause(app: Flask):
+    failed = now()
+    ended(app, "failed", failed)
+
+    assert not due(app, failed + timedelta(minutes=14))
+    assert due(app, failed + timedelta(minutes=16))
+
+
+@pytest.mark.parametrize("status", ["queued", "running"])
+def test_nothing_is_due_while_a_refresh_is_active(app: Flask, status: str):
+    with app.app_context():
+        db.session.add(RefreshJob(id="active", status=status, heartbeat_at=now()))
+        db.session.commit()
+
+    assert not due(app, now())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("REFRESH_INTERVAL_HOURS", "0"), ("GITHUB_ACCESS_TOKEN", "")]
+)
+def test_nothing_is_due_without_a_schedule_or_a_token(
+    environment: dict[str, str], request: pytest.FixtureRequest, name: str, value: str
+):
+    environment[name] = value
+
+    assert not due(request.getfixturevalue("app"), now())
+
+
+@pytest.mark.needs_cloc
+def test_two_schedulers_make_one_refresh(app: Flask, world: World):
+    world.add("alpha")
+    schedulers = [threading.Thread(target=refresh_if_due, args=[app]) for _ in range(4)]
+    for scheduler in schedulers:
+        scheduler.start()
+    for scheduler in schedulers:
+        scheduler.join()
+
+    with app.app_context():
+        assert [row.status for row in db.session.scalars(db.select(RefreshJob))] == ["completed"]
+
+
+def test_a_fault_is_left_for_the_next_look(app: Flask, world: World):
+    world.add("alpha")
+    world.api.token = "another"
+
+    refresh_if_due(app)
+
+    with app.app_context():
+        assert [row.status for row in db.session.scalars(db.select(RefreshJob))] == ["failed"]
+
+
+@pytest.mark.needs_cloc
+@pytest.mark.parametrize("program", ["clock", "app.py"])
+def test_a_process_refreshes_by_itself_and_stops_on_sigterm(
+    environment: dict[str, str],
+    request: pytest.FixtureRequest,
+    world: World,
+    tmp_path: Path,
+    program: str,
+):
+    world.add("alpha")
+    app = request.getfixturevalue("app")
+    with serving(environment, tmp_path / "service") as service:
+        command = ("flask", "--app", "app", "clock") if program == "clock" else (program,)
+        process = service.start(*command)
+
+        def completed() -> bool:
+            with app.app_context():
+                rows = db.session.scalars(db.select(RefreshJob.status)).all()
+                db.session.rollback()
+                return rows == ["completed"]
+
+        wait_until(completed, 30, "the first refresh is completed")
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(10) is not None
+        assert "Traceback" not in service.logs()
