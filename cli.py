@@ -13,6 +13,7 @@ from typing import Any
 import click
 from apscheduler.schedulers.blocking import BlockingScheduler
 from flask import Flask, current_app
+from flask.cli import with_appcontext
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -82,6 +83,7 @@ class ProgressObserver:
 
 @click.command("refresh")
 @click.option("--force", is_flag=True, help="Measure every repository, changed or not.")
+@with_appcontext
 def refresh_command(force: bool) -> None:
     """Refresh the figures here, with a progress bar."""
     settings = _settings()
@@ -119,6 +121,7 @@ def _summarise(console: Console, settings: Settings, refresh: RefreshJob) -> Non
 @click.command("measure")
 @click.argument("path_or_url")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@with_appcontext
 def measure_command(path_or_url: str, as_json: bool) -> None:
     """Measure any git repository, given as a folder or a URL; no token, no database."""
     try:
@@ -170,6 +173,7 @@ def _print_table(title: str, described: dict[str, Any]) -> None:
 
 
 @click.command("clock")
+@with_appcontext
 def clock_command() -> None:
     """Start the scheduled refresh when it is due, for ever; run this as a process of its own."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
@@ -182,6 +186,7 @@ def clock_command() -> None:
 
 
 @click.command("upgrade-database")
+@with_appcontext
 def upgrade_command() -> None:
     """Bring the database to today's schema, whichever release made it; every row is kept."""
     upgrade_database(current_app._get_current_object())  # type: ignore[attr-defined]

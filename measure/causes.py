@@ -34,7 +34,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
     (r"returned error: 429", "the server wants fewer requests"),
     (r"returned error: 5\d\d", "the server failed"),
     (r"source repository is shallow", "the repository's history is not complete"),
-    (r"transport '.*' not allowed", "its address is of a kind that is not allowed"),
+    (r"transport '.*' not allowed", "its address is neither https:// nor a local folder"),
     (r"dubious ownership", "the repository belongs to another user"),
     (r"submodule|gitmodules", BAD_MODULES),
     (r"invalid path|unable to add|unable to update|cannot add", "it holds a path that git refuses"),

@@ -236,7 +236,7 @@ def allowed_protocol(url: str) -> str:
         raise MeasureError("its address holds a user name or password")
     if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname)):
         return parts.scheme
-    raise MeasureError("its address is of a kind that is not allowed")
+    raise MeasureError("its address is neither https:// nor a local folder")
 
 
 def _is_loopback(host: str | None) -> bool:
