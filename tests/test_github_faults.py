@@ -21,7 +21,7 @@ pytestmark = pytest.mark.needs_cloc
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten how long the product waits for GitHub; nothing else is changed."""
-    defaults = dict(github_source.GitHub.__init__.__kwdefaults__)
+    defaults = dict(github_source.GitHub.__init__.__kwdefaults__ or {})
     short = defaults | {"deadline": 3.0, "read_timeout": 1.0, "max_wait": 2.0, "backoff": 0.05}
     monkeypatch.setattr(github_source.GitHub.__init__, "__kwdefaults__", short)
 

@@ -1,7 +1,7 @@
 """Run one of the Procfile's programs with its patience shortened: `python -m tests.support.hasty`.
 
-The first argument is `worker.py`, `app.py`, `gunicorn` or `flask`, the rest are that program's own. What takes half a
-minute in production takes a second or two here, so that tests can wait for it.
+The first argument is `worker.py`, `app.py`, `gunicorn` or `flask`, the rest are that program's own.
+What takes half a minute in production takes a second or two here, so that tests can wait for it.
 """
 
 from __future__ import annotations
