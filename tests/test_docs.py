@@ -1,0 +1,250 @@
+"""README.md, API_DOCUMENTATION.md and openapi.yaml say what the code does and leave nothing out."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import click
+import pytest
+from flask import Flask
+from openapi_spec_validator import validate
+
+import app as application
+import routes
+from config import VARIABLES, Variable
+from refresh.timing import ABANDONED_AFTER, UNATTENDED_AFTER
+from tests.support.documents import (
+    NO_DATABASE,
+    OPENAPI,
+    ROOT,
+    answer_of,
+    check_payload,
+    described,
+    in_openapi,
+    routes_of,
+)
+
+README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "API_DOCUMENTATION.md").read_text()
+
+
+class Example(NamedTuple):
+    """One JSON block of API_DOCUMENTATION.md: below which route, labelled with which status."""
+
+    route: str
+    status: str
+    payload: Any
+
+    def __str__(self) -> str:
+        return f"{self.route} {self.status}"
+
+
+def read_examples() -> Iterator[Example]:
+    for section in re.split(r"^## ", GUIDE, flags=re.M)[1:]:
+        route = re.match(r"`([A-Z]+ /\S*)`", section)
+        for status, text in re.findall(r"^```json(.*?)\n(.*?)^```$", section, re.M | re.S):
+            yield Example(route[1] if route else "", status.strip(), json.loads(text))
+
+
+EXAMPLES = list(read_examples())
+
+
+@pytest.fixture
+def plain_app() -> Flask:
+    """The application without a database behind it."""
+    return application.create_app(NO_DATABASE)
+
+
+@pytest.fixture
+def code_routes(plain_app: Flask) -> set[str]:
+    """Every route of the code, as `GET /api/project/<name>`."""
+    return routes_of(plain_app)
+
+
+# The routes
+
+
+def test_guide_has_every_route_and_no_other(code_routes: set[str]):
+    assert set(re.findall(r"^## `([A-Z]+ /\S*)`$", GUIDE, re.M)) == code_routes
+    assert set(re.findall(r"^\| \[`([A-Z]+ /\S*)`\]", GUIDE, re.M)) == code_routes
+
+
+def test_openapi_has_every_route_and_no_other(code_routes: set[str]):
+    there = {
+        f"{method.upper()} {path}"
+        for path, operations in OPENAPI["paths"].items()
+        for method in operations
+    }
+    assert there == {in_openapi(route) for route in code_routes}
+
+
+def test_index_names_every_route_and_no_other(plain_app: Flask, code_routes: set[str]):
+    assert set(plain_app.test_client().get("/").get_json()["endpoints"]) == code_routes
+
+
+def test_openapi_is_valid():
+    validate(OPENAPI)
+
+
+def test_openapi_names_the_version():
+    assert OPENAPI["info"]["version"] == routes.VERSION
+
+
+def test_openapi_describes_no_schema_that_is_not_used():
+    used = set(re.findall(r"#/components/\w+/(\w+)", json.dumps(OPENAPI)))
+    schemes = {"refreshToken"}
+    there = {name for kind in OPENAPI["components"].values() for name in kind}
+    assert there - schemes == used
+
+
+# The examples
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_example_is_as_openapi_says(example: Example):
+    said = answer_of(example.route, example.status)
+    check_payload(example.payload, said["content"]["application/json"]["schema"])
+
+
+def test_every_route_has_an_example_of_each_good_answer(code_routes: set[str]):
+    shown = {(example.route, example.status) for example in EXAMPLES}
+    good = {
+        (route, status)
+        for route in code_routes
+        for status in described(route)["responses"]
+        if status.startswith("2")
+    }
+    assert good <= shown
+
+
+def test_every_status_of_openapi_is_in_the_guide(code_routes: set[str]):
+    general = set(re.findall(r"^\| (\d{3}) \|", GUIDE.split("## Errors")[1], re.M))
+    for route in code_routes:
+        section = GUIDE.split(f"## `{route}`")[1].split("\n## ")[0]
+        here = set(re.findall(r"^\| (\d{3}) \|", section, re.M))
+        assert set(described(route)["responses"]) <= here | general, route
+        assert here <= set(described(route)["responses"]), route
+
+
+def test_every_field_is_in_the_guide():
+    for name, schema in OPENAPI["components"]["schemas"].items():
+        for field in schema.get("properties", {}):
+            assert f"| `{field}` |" in GUIDE or name in ("Error", "Unhealthy"), f"{name}.{field}"
+
+
+def test_readme_shows_a_project():
+    shown = re.search(r"^```json\n(.*?)^```$", README, re.M | re.S)
+    assert shown
+    check_payload(json.loads(shown[1]), {"$ref": "#/components/schemas/Project"})
+
+
+def test_errors_of_any_address(plain_app: Flask):
+    client = plain_app.test_client()
+    said = dict(re.findall(r"^\| (\d{3}) \|.*\| `(.*)` \|$", GUIDE.split("## Errors")[1], re.M))
+    for answer in (client.get("/no-such-address"), client.delete("/api/projects")):
+        assert answer.json == {"error": said[str(answer.status_code)]}
+    assert client.delete("/api/projects").headers["Allow"]
+
+
+# README.md
+
+
+def row_of(variable: Variable) -> str:
+    shown = variable.shown_default
+    default = shown if variable.default is None else f"`{shown}`"
+    return f"| `{variable.name}` | {default} | {variable.help} |"
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+def test_readme_has_the_variable(variable: Variable):
+    assert row_of(variable) in README.splitlines()
+
+
+def test_readme_has_no_other_variable():
+    table = README.split("## Settings")[1].split("\n## ")[0]
+    names = re.findall(r"^\| `([A-Z_]+)` \|", table, re.M)
+    assert names == [variable.name for variable in VARIABLES]
+
+
+def our_commands(app: Flask) -> list[click.Command]:
+    commands = app.cli.commands.values()
+    return [each for each in commands if getattr(each.callback, "__module__", None) == "cli"]
+
+
+def test_readme_has_every_command(plain_app: Flask):
+    commands = our_commands(plain_app)
+    assert commands
+    lines = re.findall(r"^\| `(flask --app app .*?)` \|", README, re.M)
+    assert [line.split()[3] for line in lines] == [command.name for command in commands]
+    for command, line in zip(commands, lines, strict=True):
+        for parameter in command.params:
+            name = parameter.opts[-1] if isinstance(parameter, click.Option) else parameter.name
+            assert str(name).lower() in line.lower()
+
+
+def test_readme_names_every_process():
+    processes = re.findall(r"^(\w+):", (ROOT / "Procfile").read_text(), re.M)
+    section = README.split("## Deploy to Heroku")[1].split("\n## ")[0]
+    for process in processes:
+        assert f"`{process}`" in section
+
+
+def tree() -> list[str]:
+    """Read the paths of the structure in README.md, folders with a slash at their end."""
+    block = README.split("## How it is built")[1].split("```")[1]
+    paths: list[str] = []
+    folder = ""
+    for line in block.strip().splitlines():
+        name = line.split()[0]
+        if not line.startswith(" "):
+            folder = name if name.endswith("/") else ""
+            paths.append(name)
+        else:
+            paths.append(folder + name)
+    return paths
+
+
+def test_structure_names_only_what_is_there():
+    assert [path for path in tree() if not (ROOT / path).exists()] == []
+
+
+def test_structure_names_every_module():
+    there = {path.name for path in ROOT.glob("*.py")}
+    for package in ("measure", "refresh"):
+        there |= {f"{package}/{path.name}" for path in (ROOT / package).glob("[!_]*.py")}
+    assert there - set(tree()) == set()
+
+
+def test_structure_names_every_package():
+    ours = [path.parent.name for path in ROOT.glob("[!.]*/*.py") if path.parent.name != "build"]
+    assert {f"{name}/" for name in ours} - set(tree()) == set()
+
+
+@pytest.mark.parametrize("text", [README, GUIDE], ids=["README.md", "API_DOCUMENTATION.md"])
+def test_links_within_the_page_lead_somewhere(text: str):
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    anchors = {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+    assert set(re.findall(r"\]\(#(.*?)\)", text)) <= anchors
+    files = set(re.findall(r"\]\(([\w.]+)\)", text))
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
+def test_readme_names_the_waits():
+    assert f"After\n{UNATTENDED_AFTER / 60:.0f} minutes without one" in README
+    assert f"ends as `failed` after {ABANDONED_AFTER / 60:.0f} minutes" in README
+
+
+def test_examples_are_on_this_machine():
+    hosts = re.findall(r"https?://([\w.:-]+)", README + GUIDE + json.dumps(OPENAPI))
+    allowed = {"localhost:5001", "github.com", "api.github.com"}
+    origins = next(each.default or "" for each in VARIABLES if each.name == "CORS_ORIGINS")
+    assert set(hosts) - allowed <= set(re.findall(r"//([\w.:-]+)", origins))
+
+
+def test_python_of_the_readme_is_the_one_of_the_tools():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert f"Python {settings['tool']['mypy']['python_version']} or newer" in README
