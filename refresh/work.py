@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import urlsplit
 
+from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -68,6 +69,10 @@ def carry_out(settings: Settings, task: Task) -> str | None:
     except (TokenRefused, RateLimited) as error:
         ledger.fail(task.refresh_id, str(error))
         raise Superseded(str(error)) from error
+    except JobTimeoutException:
+        # An ordinary Exception to Python; the programs have limits of their own, far below this.
+        reason = "it took longer than one repository may"
+        save = partial(_save_failure, task.repository, reason)
     except Exception as error:
         # A fault of ours in one repository must not stop the others; the log has the details.
         log.exception("%s: unexpected fault", label(settings, task.repository))
