@@ -1,0 +1,93 @@
+"""The product in a process of its own: imported first, then timed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.common import Cost, Meter, peak_mb
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from models import RefreshJob
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """Hold what a refresh came to: its cost, peak memory in MB, how many repositories, figures.
+
+    The figures are (commits, churn, lines of code) by name.
+    """
+
+    cost: Cost
+    peak: float
+    repositories: int
+    figures: dict[str, tuple[int, int, int]]
+
+
+def environment(api_url: str, token: str, database: str, **more: str) -> dict[str, str]:
+    """Return the product's environment: nothing left out, nothing by the clock."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+        "DATABASE_URL": database,
+        "GITHUB_API_URL": api_url,
+        "GITHUB_ACCESS_TOKEN": token,
+        "EXCLUDE_DIRS": "",
+        "REFRESH_INTERVAL_HOURS": "0",
+        "REFRESH_MIN_INTERVAL": "0",
+        **more,
+    }
+
+
+def start(settings: Mapping[str, str]) -> Flask:
+    """Import the product into this process, with a database ready for it."""
+    os.environ.clear()
+    os.environ.update(settings)
+    from app import app, prepare
+
+    logging.getLogger().setLevel(logging.ERROR)
+    prepare(app)
+    return app
+
+
+def refresh(settings: Mapping[str, str], *, forced: bool = False) -> Refreshed:
+    """Refresh in this process, which must be a new one, and tell what it cost."""
+    app = start(settings)
+    with app.app_context():
+        return refresh_again(app, forced=forced)
+
+
+def refresh_again(app: Flask, *, forced: bool = False) -> Refreshed:
+    """Refresh once more in a process that has imported the product."""
+    import jobs
+    from models import Project, RefreshStatus, db
+
+    meter = Meter()
+    ended = jobs.refresh_here(app.extensions["settings"], forced=forced, observer=_Silence())
+    cost = meter.read()
+    if ended.status != RefreshStatus.COMPLETED or ended.failures:
+        raise RuntimeError(f"{ended.status}: {ended.error_message or ended.failures}")
+    rows = db.session.scalars(db.select(Project)).all()
+    figures = {row.name: (row.commit_count, row.code_churn, row.loc) for row in rows}
+    db.session.remove()
+    return Refreshed(cost, peak_mb(), ended.total_repositories, _known(figures))
+
+
+def _known(figures: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
+    return figures
+
+
+class _Silence:
+    def planned(self, refresh: RefreshJob) -> None:
+        pass
+
+    def started(self, name: str) -> None:
+        pass
+
+    def ended(self, name: str, reason: str | None) -> None:
+        pass

@@ -1,0 +1,297 @@
+"""Time a refresh over workers, the listing of an organisation's repositories, and idle jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from redis import Redis
+from rq import Queue, Worker
+
+from bench.common import Meter, in_process, machine, parser, peak_mb, print_table, say
+from bench.product import environment, refresh, start
+from bench.repositories import make
+from bench.stage import Stage
+from tests.support.postgres_server import PostgresServer
+from tests.support.processes import free_port, watchman
+from tests.support.redis_server import RedisServer
+
+ROOT = Path(__file__).resolve().parents[1]
+LATENCY = 0.2
+PATIENCE = 600
+PARTS = ("scale", "jobs", "listing")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Hold what listing and enqueueing took: seconds, peak MB of the process, jobs on the queue."""
+
+    wall: float
+    peak: float
+    jobs: int
+
+
+@contextlib.contextmanager
+def running(settings: dict[str, str], folder: Path, *command: str) -> Iterator[None]:
+    """Run one of the Procfile's programs meanwhile."""
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, env=settings, stdout=log, stderr=log
+        )
+    watchman.end_process(process.pid)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+        watchman.forget_process(process.pid)
+
+
+def wait_for_workers(redis: Redis, count: int) -> None:
+    """Wait until so many workers are ready."""
+    deadline = time.monotonic() + 60
+    while Worker.count(connection=redis) != count:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the workers do not start")
+        time.sleep(0.05)
+
+
+def queue_refresh(settings: dict[str, str]) -> float:
+    """Ask for a refresh in this process, and return the seconds until the workers have ended it."""
+    app = start(settings)
+    import jobs
+    from models import RefreshStatus
+    from refresh import ledger
+
+    with app.app_context():
+        meter = Meter()
+        ticket = jobs.request_refresh(app.extensions["settings"], forced=True)
+        while ledger.find_active() is not None:
+            if meter.read().wall > PATIENCE:
+                raise RuntimeError("the refresh does not end")
+            time.sleep(0.05)
+        ended = ledger.find_refresh(ticket.refresh.id)
+        if ended is None or ended.status != RefreshStatus.COMPLETED or ended.failures:
+            raise RuntimeError(f"{ended}: {ended and (ended.error_message or ended.failures)}")
+        assert ended.created_at
+        assert ended.completed_at
+        return (ended.completed_at - ended.created_at).total_seconds()
+
+
+def scale(
+    stage: Stage, settings: dict[str, str], folder: Path, redis: Redis, counts: list[int]
+) -> list[tuple[int, float, int, float]]:
+    """Refresh everything with each number of workers: seconds, requests to git, their CPU."""
+    results = []
+    for count in counts:
+        say(f"{count} workers")
+        stage.served()
+        pool = settings | {"REFRESH_CONCURRENCY": str(count)}
+        with running(pool, folder, "worker.py", "--pool"):
+            wait_for_workers(redis, count)
+            seconds = in_process(queue_refresh, settings)
+        served = stage.served()
+        results.append((count, seconds, served.git_requests, served.cpu))
+        wait_for_workers(redis, 0)
+    return results
+
+
+def report_scale(results: list[tuple[int, float, int, float]], repositories: int) -> None:
+    """Print how the time falls with the number of workers."""
+    first = results[0][1]
+    print_table(
+        f"{repositories} small repositories, GitHub and git answering after {LATENCY * 1000:.0f} ms"
+        " (goal: 4 workers ≥ 3.50)",
+        ["workers", "seconds", "times as fast", "requests to git each", "CPU seconds of servers"],
+        [
+            (str(count), seconds, first / seconds, asked / repositories, cpu)
+            for count, seconds, asked, cpu in results
+        ],
+    )
+
+
+def run_jobs(settings: dict[str, str], function: str, arguments: tuple[str, ...]) -> float:
+    """Have a worker that is ready run many jobs, and return the milliseconds for each."""
+    count = 50 if settings.get("QUICK") else 300
+    with Redis.from_url(settings["REDIS_URL"]) as redis:
+        queue = Queue("default", connection=redis)
+        job = Queue.prepare_data(function, arguments, result_ttl=0)
+        queue.enqueue_many([job])
+        _drain(queue)
+        meter = Meter()
+        queue.enqueue_many([job] * count)
+        _drain(queue)
+        return meter.read().wall / count * 1000
+
+
+def _drain(queue: Queue) -> None:
+    while queue.count or queue.started_job_registry.get_job_count(cleanup=False):
+        time.sleep(0.005)
+
+
+def report_jobs(settings: dict[str, str], folder: Path, redis: Redis) -> None:
+    """Print what a job costs in which there is nothing to do."""
+    rows = []
+    for count in (1, 2):
+        pool = settings | {"REFRESH_CONCURRENCY": str(count)}
+        with running(pool, folder, "worker.py", "--pool"):
+            wait_for_workers(redis, count)
+            say(f"idle jobs, {count} workers")
+            nothing = run_jobs(settings, "builtins.len", ("",))
+            claim = run_jobs(settings, "jobs.run_measuring", ("no such refresh",))
+        wait_for_workers(redis, 0)
+        rows.append((f"{count}", nothing, claim))
+    print_table(
+        "A job with nothing to do, ms",
+        ["workers", "RQ and the fork alone", "a repository's job that finds none left"],
+        rows,
+    )
+
+
+def list_and_enqueue(settings: dict[str, str]) -> Listed:
+    """Do the first job of a refresh in this process."""
+    app = start(settings)
+    import jobs
+    from refresh import ledger, queue
+
+    with app.app_context():
+        refresh, _ = ledger.open_refresh(forced=True)
+        meter = Meter()
+        jobs.run_listing(refresh.id)
+        listed = Listed(
+            meter.read().wall, peak_mb(), queue.count_waiting(app.extensions["settings"])
+        )
+        ledger.fail(refresh.id, "only listed")
+        return listed
+
+
+class Asking:
+    """Ask a server for its projects ten times a second, as clients do, and note the delays."""
+
+    def __init__(self, url: str) -> None:
+        self.delays: list[float] = []
+        self._url = url
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Asking:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with requests.Session() as session:
+            while not self._ended.wait(0.1):
+                begun = time.perf_counter()
+                session.get(self._url, timeout=30).raise_for_status()
+                self.delays.append((time.perf_counter() - begun) * 1000)
+
+    def quantile(self, share: float) -> float:
+        """Return the delay, in ms, that this share of the answers kept within."""
+        return sorted(self.delays)[int(share * (len(self.delays) - 1))]
+
+
+def report_listing(
+    folder: Path, postgres: PostgresServer, redis: RedisServer, count: int, projects: int
+) -> None:
+    """Print what it takes to list and enqueue an organisation's repositories."""
+    rows: list[tuple[str, float, float, int, float, float]] = []
+    for latency in (0.0, LATENCY):
+        redis.flush()
+        with Stage(folder / "git") as stage:
+            listed = [(f"repository{number:05}", "small", 10) for number in range(projects)]
+            stage.add(listed)
+            settings = environment(
+                stage.api_url, stage.token, postgres.create_database(), REDIS_URL=redis.url
+            )
+            say(f"{projects} projects to begin with")
+            in_process(refresh, settings)
+            stage.add([(f"more{number:05}", "small", 10) for number in range(count - projects)])
+            stage.wait_before_answers(latency)
+            port = free_port()
+            url = f"http://127.0.0.1:{port}/api/projects"
+            web = settings | {"PORT": str(port)}
+            with running(web, folder, "-m", "gunicorn", "app:app"):
+                _wait_for(url)
+                with Asking(url) as idle:
+                    time.sleep(5)
+                say(f"{count} repositories, {latency * 1000:.0f} ms")
+                with Asking(url) as busy:
+                    done = in_process(list_and_enqueue, settings)
+        medians = [asked.quantile(0.5) for asked in (idle, busy)]
+        worst = [asked.quantile(0.95) for asked in (idle, busy)]
+        rows.append(
+            (
+                f"{latency * 1000:.0f} ms",
+                done.wall,
+                done.peak,
+                done.jobs,
+                medians[1] / medians[0],
+                worst[1] / worst[0],
+            )
+        )
+        print(f"/api/projects, ms: idle {medians[0]:.1f}, meanwhile {medians[1]:.1f}")
+    print_table(
+        f"Listing and enqueueing {count:,} repositories (goal: < 30 s, < 200 MB, ≤ 2.00)",
+        ["GitHub's latency", "seconds", "MB", "jobs", "/api/projects, median", "95 %"],
+        rows,
+    )
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with contextlib.suppress(requests.ConnectionError):
+            requests.get(url, timeout=5)
+            return
+        time.sleep(0.1)
+    raise RuntimeError("the web process does not start")
+
+
+def main() -> None:
+    """Read the command line and run."""
+    words = parser(__doc__)
+    words.add_argument(
+        "--only", choices=PARTS, action="append", help="one part; may be given more than once"
+    )
+    arguments = words.parse_args()
+    parts = arguments.only or PARTS
+    repositories, organisation, projects = (12, 1000, 10) if arguments.quick else (100, 10_000, 150)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as temporary,
+        PostgresServer() as postgres,
+        RedisServer() as redis,
+        redis.client() as client,
+    ):
+        folder = Path(temporary)
+        make(folder / "git", "small", commits=100, files=20)
+        print(machine())
+        with Stage(folder / "git", latency=LATENCY) as stage:
+            stage.add([(f"repository{number:03}", "small", 10) for number in range(repositories)])
+            database = postgres.create_database()
+            settings = environment(stage.api_url, stage.token, database, REDIS_URL=redis.url)
+            settings["PYTHONPATH"] = str(ROOT)
+            if arguments.quick:
+                settings["QUICK"] = "1"
+            if "scale" in parts:
+                counts = [1, 4] if arguments.quick else [1, 2, 4]
+                report_scale(scale(stage, settings, folder, client, counts), repositories)
+            if "jobs" in parts:
+                report_jobs(settings, folder, client)
+        if "listing" in parts:
+            report_listing(folder, postgres, redis, organisation, projects)
+
+
+if __name__ == "__main__":
+    main()
