@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, select, text
+from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from config import PrivateMode
@@ -152,6 +152,14 @@ def test_only_one_refresh_can_be_active_after_the_upgrade(first_release):
         db.session.add(RefreshJob(id="two", status=RefreshStatus.RUNNING))
         with pytest.raises(IntegrityError):
             db.session.commit()
+
+
+def test_projects_can_be_added_after_the_upgrade(first_release):
+    with opened(first_release) as app:
+        upgrade_database(app)
+        db.session.add(Project(name="new"))
+        db.session.commit()
+        assert db.session.scalar(select(func.count(Project.id))) == len(PROJECTS) + 1
 
 
 def test_figures_beyond_32_bits_fit_after_the_upgrade(first_release):

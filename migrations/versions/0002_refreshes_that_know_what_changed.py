@@ -110,6 +110,16 @@ def widen_project() -> None:
         for column in project_columns():
             batch.add_column(column)
         batch.create_unique_constraint("project_github_id_key", ["github_id"])
+    number_on_from_the_last_project()
+
+
+def number_on_from_the_last_project() -> None:
+    """Let PostgreSQL's sequence follow the rows: one filled from a copy still stands at 1."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "SELECT setval(pg_get_serial_sequence('project', 'id'), max(id)) FROM project "
+            "HAVING max(id) IS NOT NULL"
+        )
 
 
 def project_columns() -> list[sa.Column[Any]]:
