@@ -18,7 +18,7 @@ from .command import run
 
 PREFIX = "project-tracker-"
 LOCK = "lock"
-UNLOCKED_FOR = 3600  # seconds after which a folder that never got its lock has lost its maker
+UNLOCKED_FOR = 60  # seconds after which a folder without a lock has lost its maker or remover
 REMOVAL_TIMEOUT = 300
 
 logger = logging.getLogger(__name__)
