@@ -145,7 +145,8 @@ def test_readme_shows_a_project():
 def test_errors_of_any_address(plain_app: Flask):
     client = plain_app.test_client()
     said = dict(re.findall(r"^\| (\d{3}) \|.*\| `(.*)` \|$", GUIDE.split("## Errors")[1], re.M))
-    for answer in (client.get("/no-such-address"), client.delete("/api/projects")):
+    large = client.get("/", data=b"x" * 65_537)
+    for answer in (client.get("/no-such-address"), client.delete("/api/projects"), large):
         assert answer.json == {"error": said[str(answer.status_code)]}
     assert client.delete("/api/projects").headers["Allow"]
 
