@@ -114,6 +114,9 @@ class SQLiteConnection(sqlite3.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.execute("PRAGMA foreign_keys = ON")
+        # With a write-ahead log this keeps the file sound without waiting for the disk at every
+        # commit; a power cut may undo the last refresh's rows, which the next one brings again.
+        self.execute("PRAGMA synchronous = NORMAL")
         self._use_write_ahead_log()
 
     def _use_write_ahead_log(self) -> None:

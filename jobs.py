@@ -170,8 +170,8 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
         # Nobody else would carry on with a refresh that has no queue behind it.
         ledger.fail(refresh_id, STOPPED)
         raise
-    _close(refresh_id)
-    return _fetch(refresh_id)
+    closed = _close(refresh_id)
+    return _fetch(refresh_id) if closed is None else closed
 
 
 def _measure_all(
@@ -221,15 +221,16 @@ def _measure_next(
     return True
 
 
-def _close(refresh_id: str) -> None:
-    if ledger.close_if_done(refresh_id):
-        refresh = _fetch(refresh_id)
+def _close(refresh_id: str) -> RefreshJob | None:
+    refresh = ledger.close_if_done(refresh_id)
+    if refresh is not None:
         log.info(
             "refresh %s: %d repositories, %d of them failed",
             refresh.status,
             refresh.total_repositories,
             len(refresh.failures or ()),
         )
+    return refresh
 
 
 def _find_recent(settings: Settings) -> tuple[RefreshJob, int] | None:

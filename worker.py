@@ -27,6 +27,7 @@ from errors import QueueUnavailable
 from models import db, forget_connections
 from refresh import timing
 from refresh.queue import make_worker
+from refresh.rehearsal import rehearse
 from refresh.supervise import Supervisor
 from refresh.work import measure_options
 
@@ -135,6 +136,7 @@ def main() -> None:
     # Asked here once, so that the forks need not ask cloc for its version again.
     measure.best_counter(measure_options(settings))
     with app.app_context():
+        rehearse()
         db.engine.dispose()
     Keeper(app, settings, settings.refresh_concurrency if arguments.pool else 1).run()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from config import PrivateMode
@@ -15,6 +16,22 @@ from refresh import ledger
 from refresh.plan import Known
 from refresh.transaction import in_chunks, transact
 
+# Columns, not whole rows: an account of 10,000 repositories is held in memory several times over.
+FACTS = (
+    Project.id,
+    Project.github_id,
+    Project.name,
+    Project.url,
+    Project.private,
+    Project.archived,
+    Project.repository_size_kb,
+)
+KNOWN = (
+    Project.pushed_at,
+    Project.default_branch,
+    Project.fingerprint,
+    Project.stale_reason,
+)
 NO_SCOPE = "the token lacks the `repo` scope and does not show private repositories"
 
 
@@ -61,48 +78,69 @@ def save_listing(
         ledger.hold(session, refresh_id, attempt)
         for chunk in in_chunks(sorted(gone)):
             session.execute(delete(Project).where(Project.id.in_(chunk)))
-        _take_over_facts(session, listed)
+        rows = session.execute(select(*FACTS, *KNOWN)).all()
+        _take_over_facts(session, listed, rows)
         if not sees_private:
-            for row in session.scalars(select(Project).where(Project.private.is_(True))):
-                row.stale_reason = NO_SCOPE
-        session.flush()
-        chosen = choose(_read_known(session))
+            session.execute(
+                update(Project).where(Project.private.is_(True)).values(stale_reason=NO_SCOPE)
+            )
+        chosen = choose(_known(rows))
         _add_tasks(session, refresh_id, chosen)
-        refresh = session.get_one(RefreshJob, refresh_id)
-        refresh.total_repositories = len(listed)
-        refresh.repositories_processed = len(listed) - len(chosen)
-        refresh.planned_at = now()
-        if quota is not None:
-            refresh.rate_limit_remaining = quota.remaining
-            refresh.rate_limit_reset_at = quota.resets_at
+        session.execute(
+            update(RefreshJob)
+            .where(RefreshJob.id == refresh_id)
+            .values(
+                total_repositories=len(listed),
+                repositories_processed=len(listed) - len(chosen),
+                planned_at=now(),
+                **_told(quota),
+            )
+        )
         return len(chosen), len(listed)
 
     return transact(write)
 
 
-def _take_over_facts(session: Session, listed: Sequence[Repository]) -> None:
-    rows = list(session.scalars(select(Project)))
+def _told(quota: Quota | None) -> dict[str, Any]:
+    if quota is None:
+        return {}
+    return {"rate_limit_remaining": quota.remaining, "rate_limit_reset_at": quota.resets_at}
+
+
+def _take_over_facts(session: Session, listed: Sequence[Repository], rows: Sequence[Any]) -> None:
     by_id = {row.github_id: row for row in rows if row.github_id is not None}
     by_name = {row.name: row for row in rows if row.github_id is None}
     matched = [by_id.get(each.github_id) or by_name.get(each.name) for each in listed]
     _free_names(session, rows, list(zip(listed, matched, strict=True)))
+    new: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
     for repository, found in zip(listed, matched, strict=True):
-        row = Project(empty=True) if found is None else found
+        facts = _facts(repository)
         if found is None:
-            session.add(row)
-        row.github_id = repository.github_id
-        row.name = repository.name
-        row.url = repository.html_url
-        row.private = repository.private
-        row.archived = repository.archived
-        row.repository_size_kb = float(repository.size_kb)
-    session.flush()
+            new.append(facts | {"empty": True})
+        elif any(getattr(found, name) != value for name, value in facts.items()):
+            changed.append(facts | {"id": found.id})
+    for chunk in in_chunks(new):
+        session.execute(insert(Project), chunk)
+    for chunk in in_chunks(changed):
+        session.execute(update(Project), chunk)
+
+
+def _facts(repository: Repository) -> dict[str, Any]:
+    return {
+        "github_id": repository.github_id,
+        "name": repository.name,
+        "url": repository.html_url or None,
+        "private": repository.private,
+        "archived": repository.archived,
+        "repository_size_kb": float(repository.size_kb),
+    }
 
 
 def _free_names(
     session: Session,
-    rows: Iterable[Project],
-    matched: Sequence[tuple[Repository, Project | None]],
+    rows: Iterable[Any],
+    matched: Sequence[tuple[Repository, Any]],
 ) -> None:
     """Make room for names that change hands, since no two rows may bear one name at any time.
 
@@ -110,13 +148,16 @@ def _free_names(
     """
     names = {repository.name for repository, _ in matched}
     listed = {known.id for _, known in matched if known is not None}
-    for row in rows:
-        if row.id not in listed and row.name in names:
-            session.delete(row)
-    for repository, known in matched:
-        if known is not None and known.name != repository.name:
-            known.name = f"renamed:{known.id}"
-    session.flush()
+    losers = [row.id for row in rows if row.id not in listed and row.name in names]
+    for chunk in in_chunks(losers):
+        session.execute(delete(Project).where(Project.id.in_(chunk)))
+    renamed = [
+        {"id": known.id, "name": f"renamed:{known.id}"}
+        for repository, known in matched
+        if known is not None and known.name != repository.name
+    ]
+    for chunk in in_chunks(renamed):
+        session.execute(update(Project), chunk)
 
 
 def _add_tasks(session: Session, refresh_id: str, chosen: Sequence[Repository]) -> None:
@@ -137,16 +178,7 @@ def _add_tasks(session: Session, refresh_id: str, chosen: Sequence[Repository]) 
         session.execute(insert(RefreshTask), chunk)
 
 
-def _read_known(session: Session) -> dict[int, Known]:
-    rows = session.execute(
-        select(
-            Project.github_id,
-            Project.pushed_at,
-            Project.default_branch,
-            Project.fingerprint,
-            Project.stale_reason,
-        ).where(Project.github_id.isnot(None))
-    )
+def _known(rows: Iterable[Any]) -> dict[int, Known]:
     return {
         row.github_id: Known(
             row.github_id,
@@ -156,4 +188,5 @@ def _read_known(session: Session) -> dict[int, Known]:
             stale=row.stale_reason is not None,
         )
         for row in rows
+        if row.github_id is not None
     }

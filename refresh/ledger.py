@@ -55,11 +55,25 @@ def find_refresh(refresh_id: str) -> RefreshJob | None:
 
 def find_active(patience: float = PATIENCE) -> RefreshJob | None:
     """Fetch the refresh that is queued or running, after ending one that nobody works on."""
+    active = _fetch_active(patience)
+    if active is None or not _is_abandoned(active):
+        return active
     end_abandoned(patience)
+    return _fetch_active(patience)
+
+
+def _fetch_active(patience: float) -> RefreshJob | None:
     return transact(
         lambda session: session.scalar(select(RefreshJob).where(RefreshJob.status.in_(ACTIVE))),
         patience,
     )
+
+
+def _is_abandoned(active: RefreshJob) -> bool:
+    running = active.status == RefreshStatus.RUNNING
+    limit = timing.ABANDONED_AFTER if running else timing.UNATTENDED_AFTER
+    beat = active.heartbeat_at
+    return beat is None or beat < now() - timedelta(seconds=limit)
 
 
 def find_last(status: RefreshStatus) -> RefreshJob | None:
@@ -74,16 +88,16 @@ def find_last(status: RefreshStatus) -> RefreshJob | None:
     )
 
 
-def claim_listing(refresh_id: str) -> int | None:
-    """Take on the listing of a refresh and give the number of this attempt.
+def claim_listing(refresh_id: str) -> tuple[int, bool] | None:
+    """Take on the listing of a refresh; give the number of this attempt and whether it is forced.
 
     Gives ``None`` where there is nothing to take on: the refresh has ended, its listing is done, or
     a process whose heart beats is at it.
     """
 
-    def claim(session: Session) -> int | None:
+    def claim(session: Session) -> tuple[int, bool] | None:
         moment = now()
-        return session.scalar(
+        row = session.execute(
             update(RefreshJob)
             .where(
                 RefreshJob.id == refresh_id,
@@ -101,8 +115,9 @@ def claim_listing(refresh_id: str) -> int | None:
                 heartbeat_at=moment,
                 attempt=RefreshJob.attempt + 1,
             )
-            .returning(RefreshJob.attempt)
-        )
+            .returning(RefreshJob.attempt, RefreshJob.forced)
+        ).one_or_none()
+        return None if row is None else (row.attempt, row.forced)
 
     return transact(claim)
 
@@ -154,13 +169,13 @@ def beat(refresh_id: str) -> None:
     )
 
 
-def close_if_done(refresh_id: str) -> bool:
-    """Complete a refresh in which nothing is left to do, and tell whether this call did it.
+def close_if_done(refresh_id: str) -> RefreshJob | None:
+    """Complete a refresh in which nothing is left to do, and give its row if this call did it.
 
     Any number of processes may call it at the same time: one of them closes the refresh.
     """
 
-    def close(session: Session) -> bool:
+    def close(session: Session) -> RefreshJob | None:
         row = session.scalar(
             update(RefreshJob)
             .where(
@@ -174,7 +189,7 @@ def close_if_done(refresh_id: str) -> bool:
             .execution_options(populate_existing=True)
         )
         if row is None:
-            return False
+            return None
         failed = session.scalars(
             select(RefreshTask)
             .where(RefreshTask.refresh_id == refresh_id, RefreshTask.state == TaskState.FAILED)
@@ -186,7 +201,7 @@ def close_if_done(refresh_id: str) -> bool:
         if row.failures and len(row.failures) == row.total_repositories:
             row.status = RefreshStatus.FAILED
         _drop_tasks(session, refresh_id)
-        return True
+        return row
 
     return transact(close)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import measure
@@ -22,11 +24,12 @@ def carry_out(settings: Settings, refresh_id: str) -> int | None:
     failed, and then the refresh has ended in words. Raises Interrupted, after handing the listing
     back, when this process is asked to stop.
     """
-    attempt = ledger.claim_listing(refresh_id)
-    if attempt is None:
+    claimed = ledger.claim_listing(refresh_id)
+    if claimed is None:
         return None
+    attempt, forced = claimed
     try:
-        return _list(settings, refresh_id, attempt)
+        return _list(settings, refresh_id, attempt, forced)
     except Superseded:
         return None
     except Interrupted:
@@ -42,32 +45,24 @@ def carry_out(settings: Settings, refresh_id: str) -> int | None:
         return None
 
 
-def _list(settings: Settings, refresh_id: str, attempt: int) -> int:
-    github = GitHub(settings)
-    listing = github.fetch_repositories()
-    if not listing.repositories:
-        raise GitHubError("GitHub lists no repository of this token's user: nothing was changed")
-    mode = settings.private_repositories
-    listed = _eligible(listing, mode)
-    gone = catalog.find_unlisted(listed, mode, listing.sees_private)
-    if gone:
-        # A repository deleted between two pages shifts the next one out of sight. Only what a
-        # second listing does not hold either is gone.
-        listed = _union(listed, _eligible(github.fetch_repositories(), mode))
-        gone = catalog.find_unlisted(listed, mode, listing.sees_private)
-    refresh = ledger.find_refresh(refresh_id)
+def _list(settings: Settings, refresh_id: str, attempt: int, forced: bool) -> int:
     options = measure_options(settings)
+    with ThreadPoolExecutor(1, thread_name_prefix="counter") as pool:
+        # To ask cloc for its version takes about as long as to ask GitHub for a page.
+        counter = pool.submit(measure.best_counter, options)
+        with contextlib.closing(GitHub(settings)) as github:
+            listing, listed, gone = _fetch(github, settings.private_repositories)
     count, total = catalog.save_listing(
         refresh_id,
         attempt,
         listed,
         gone,
-        sees_private=listing.sees_private or mode is PrivateMode.HIDE,
+        sees_private=listing.sees_private or settings.private_repositories is PrivateMode.HIDE,
         choose=partial(
             plan.choose,
             listed,
-            fingerprint=measure.fingerprint(measure.best_counter(options), options),
-            forced=refresh is not None and refresh.forced,
+            fingerprint=measure.fingerprint(counter.result(), options),
+            forced=forced,
         ),
         quota=github.quota,
     )
@@ -75,6 +70,21 @@ def _list(settings: Settings, refresh_id: str, attempt: int) -> int:
         log.warning("GITHUB_ACCESS_TOKEN: %s", catalog.NO_SCOPE)
     log.info("%d repositories listed, %d to measure", total, count)
     return count
+
+
+def _fetch(github: GitHub, mode: PrivateMode) -> tuple[Listing, list[Repository], list[int]]:
+    """Give a listing, which of it is to be measured, and the row ids of what is gone."""
+    listing = github.fetch_repositories()
+    if not listing.repositories:
+        raise GitHubError("GitHub lists no repository of this token's user: nothing was changed")
+    listed = _eligible(listing, mode)
+    gone = catalog.find_unlisted(listed, mode, listing.sees_private)
+    if gone:
+        # A repository deleted between two pages shifts the next one out of sight. Only what a
+        # second listing does not hold either is gone.
+        listed = _union(listed, _eligible(github.fetch_repositories(), mode))
+        gone = catalog.find_unlisted(listed, mode, listing.sees_private)
+    return listing, listed, gone
 
 
 def _eligible(listing: Listing, mode: PrivateMode) -> list[Repository]:

@@ -56,7 +56,7 @@ class Supervisor:
         if waiting:
             log.info("putting %d repositories on the queue again", waiting)
             queue.enqueue_measuring(self._settings, refresh.id, waiting)
-        elif ledger.close_if_done(refresh.id):
+        elif ledger.close_if_done(refresh.id) is not None:
             log.info("closed a refresh whose last process had died")
 
     def _carry_on_listing(self, refresh: RefreshJob) -> None:
