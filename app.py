@@ -58,7 +58,7 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     app.url_map.merge_slashes = False
     db.init_app(app)
     migrate.init_app(app)
-    CORS(app, origins=list(settings.cors_origins), send_wildcard=False, always_send=False)
+    CORS(app, origins=list(settings.cors_origins), methods=["GET", "POST"], always_send=False)
     app.register_blueprint(routes.api)
     limit_refreshes(app, settings, "api.start_refresh")
     app.before_request(_refuse_large_bodies)

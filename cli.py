@@ -109,13 +109,13 @@ def _summarise(console: Console, settings: Settings, refresh: RefreshJob) -> Non
     seconds = 0.0
     if refresh.started_at is not None and refresh.completed_at is not None:
         seconds = (refresh.completed_at - refresh.started_at).total_seconds()
+    reason = refresh.explain(settings.private_repositories)
+    if refresh.status == RefreshStatus.FAILED:
+        sys.exit(reason or "the refresh has failed")
     console.print(
         f"{refresh.status}: {refresh.total_repositories} repositories, "
         f"{failed} failed, {seconds:.1f} s"
     )
-    reason = refresh.explain(settings.private_repositories)
-    if refresh.status == RefreshStatus.FAILED:
-        sys.exit(reason or "the refresh has failed")
 
 
 @click.command("measure")
