@@ -8,6 +8,7 @@ too many does no harm: it finds nothing to claim and ends.
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 
 import measure
@@ -26,6 +27,8 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._was_empty = False
+        self._progress: tuple[object, ...] = ()
+        self._progress_at = 0.0
 
     def step(self) -> None:
         """Free what dead processes held, and put on the queue what it has lost.
@@ -44,9 +47,20 @@ class Supervisor:
                 self._carry_on(refresh)
                 empty = False
             self._was_empty = empty
-            ledger.beat(refresh.id)
+            if not self._is_stalled(refresh):
+                ledger.beat(refresh.id)
         except QueueUnavailable as error:
             log.warning("the refresh cannot be looked after: %s", error)
+
+    def _is_stalled(self, refresh: RefreshJob) -> bool:
+        """Tell whether the workers have got nowhere for so long that the refresh may end as failed.
+
+        A repository that takes longer than this writes heartbeats of its own.
+        """
+        progress = (refresh.id, refresh.status, refresh.attempt, refresh.repositories_processed)
+        if progress != self._progress:
+            self._progress, self._progress_at = progress, time.monotonic()
+        return time.monotonic() - self._progress_at > timing.STALLED_AFTER
 
     def _carry_on(self, refresh: RefreshJob) -> None:
         if refresh.planned_at is None:

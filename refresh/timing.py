@@ -17,6 +17,9 @@ ABANDONED_AFTER = 120.0
 UNATTENDED_AFTER = 300.0
 """A queued refresh that no worker took up within this time ends as failed."""
 
+STALLED_AFTER = 600.0
+"""The workers' parent process keeps a refresh alive no longer than this without any progress."""
+
 SUPERVISE_EVERY = 10.0
 """The worker's parent process looks after refreshes this often."""
 

@@ -166,6 +166,22 @@ def test_workers_killed_for_good_end_the_refresh_as_failed(slow: Service):
     assert slow.post().status_code == 202
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_workers_that_get_nowhere_do_not_keep_a_refresh_alive(service: Service, world: World):
+    world.add("alpha")
+    service.start_web()
+    keeper = service.start_worker().pid
+    wait_until(lambda: "subscribing" in service.logs(), 20, "a worker is there")
+    for pid in descendants(keeper):
+        send(pid, signal.SIGSTOP)
+    assert service.post().status_code == 202
+
+    ended = service.wait_for_end()
+
+    assert ended["status"] == "failed"
+    assert "worker" in ended["error_message"]
+
+
 def test_a_flushed_redis_loses_nothing(service: Service, own_redis: RedisServer, world: World):
     for number in range(3):
         world.add(f"repo{number}")
