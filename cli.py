@@ -141,7 +141,7 @@ def measure_command(path_or_url: str, as_json: bool) -> None:
 def _describe(figures: Figures) -> dict[str, Any]:
     history, count = figures.history, figures.count
     first, last = history.first_commit, history.last_commit
-    minutes = (int((last - first).total_seconds()) + 30) // 60 if first and last else 0
+    minutes = measure.whole_minutes(first, last) if first and last else 0
     return {
         "head_sha": figures.head_sha,
         "loc": count.loc,

@@ -19,6 +19,7 @@ from .figures import (
     Options,
     Source,
     fingerprint,
+    whole_minutes,
 )
 from .folder import clone_folder, sweep
 from .git import OBJECT_NAME, Git
@@ -41,6 +42,7 @@ __all__ = [
     "remote_head",
     "stop_all",
     "sweep",
+    "whole_minutes",
 ]
 
 

@@ -96,6 +96,11 @@ class Figures:
     since: str | None
 
 
+def whole_minutes(first: datetime, last: datetime) -> int:
+    """Return the minutes from one instant to another, rounded, halves up."""
+    return (int((last - first).total_seconds()) + 30) // 60
+
+
 def fingerprint(counter: str, options: Options) -> str:
     """Return a short hex word that changes whenever the same commit could measure differently."""
     facts = json.dumps([COUNTING_VERSION, counter, sorted(options.exclude_dirs)])

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from database import now
 from errors import Superseded
 from github_source import Repository
-from measure import Figures, History
+from measure import Figures, History, whole_minutes
 from models import ActivityDay, Project
 from refresh.transaction import in_chunks, transact
 
@@ -160,8 +160,7 @@ def _add_days(session: Session, row: Project, history: History) -> None:
 def _minutes(row: Project) -> int | None:
     if row.first_commit_date is None or row.last_commit_date is None:
         return 0 if row.commit_count else None
-    seconds = int((row.last_commit_date - row.first_commit_date).total_seconds())
-    return (seconds + 30) // 60
+    return whole_minutes(row.first_commit_date, row.last_commit_date)
 
 
 def _most_bytes(languages: dict[str, int]) -> str | None:
