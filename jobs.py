@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -197,7 +198,8 @@ def _measure_all(
     threads = min(settings.refresh_concurrency, count)
     if threads == 0:
         return
-    with ThreadPoolExecutor(threads, thread_name_prefix="measure") as pool:
+    standby = measure.Standby(work.measure_options(settings)) if count > 1 else nullcontext()
+    with standby, ThreadPoolExecutor(threads, thread_name_prefix="measure") as pool:
         for running in [pool.submit(drain) for _ in range(threads)]:
             running.result()
 

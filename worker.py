@@ -58,13 +58,15 @@ class Keeper:
         signal.signal(signal.SIGINT, self._stop)
         supervisor = Supervisor(self._settings)
         next_step = 0.0
-        while not self._stopping:
-            self._fill()
-            if time.monotonic() >= next_step:
-                self._supervise(supervisor)
-                next_step = time.monotonic() + timing.SUPERVISE_EVERY
-            time.sleep(0.5)
-        self._end()
+        with measure.Standby(measure_options(self._settings)) as standby:
+            while not self._stopping:
+                self._fill()
+                if time.monotonic() >= next_step:
+                    self._supervise(supervisor)
+                    standby.renew()
+                    next_step = time.monotonic() + timing.SUPERVISE_EVERY
+                time.sleep(0.5)
+            self._end()
 
     def _fill(self) -> None:
         alive = [worker for worker in self._workers if worker.is_alive()]

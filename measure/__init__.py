@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 
 from .checkout import Listing, check_out, list_files
-from .command import allow_again, stop_all
 from .fetch import fetch_commits
 from .figures import (
     COUNTING_VERSION,
@@ -23,8 +22,10 @@ from .figures import (
 )
 from .folder import clone_folder, sweep
 from .git import OBJECT_NAME, Git
+from .leash import allow_again, stop_all
 from .loc import best_counter, count
 from .reading import read
+from .standby import Standby
 from .together import both
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "History",
     "Options",
     "Source",
+    "Standby",
     "allow_again",
     "best_counter",
     "fingerprint",

@@ -9,45 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import os
 import selectors
 import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO
 
 from errors import CommandError, CommandTimeout, Interrupted
 
+from .leash import Leash, hold, is_stopped, let_go, lock
+
 STDERR_KEPT = 64 * 1024
 CHUNK = 1024 * 1024
 GRACE = 5  # seconds between the polite and the final signal
 ASKED_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-_lock = threading.RLock()  # reentrant: stop_all() is called from signal handlers, too
-_running: dict[subprocess.Popen[bytes], Leash | None] = {}
-_stopped = False
-
-
-class Leash:
-    """Hold the programs of one purpose, so that one pull ends them all, those to come included."""
-
-    def __init__(self) -> None:
-        self.pulled = False
-
-    def pull(self) -> None:
-        """End the programs; theirs and later calls raise Interrupted."""
-        with _lock:
-            self.pulled = True
-            for process, leash in _running.items():
-                if leash is self:
-                    _kill(process)
 
 
 class Deadline:
@@ -71,22 +53,6 @@ class CompletedOutput:
 
     stdout: bytes
     stderr: str
-
-
-def stop_all() -> None:
-    """End every running program, and let no other start: all such calls raise Interrupted."""
-    global _stopped
-    with _lock:
-        _stopped = True
-        for process in _running:
-            _kill(process)
-
-
-def allow_again() -> None:
-    """Undo stop_all() for the programs to come."""
-    global _stopped
-    with _lock:
-        _stopped = False
 
 
 def run(
@@ -148,9 +114,7 @@ class _Program:
 
     def stopped(self) -> bool:
         """Tell whether this process itself, not somebody outside, ended or forbade the program."""
-        return not self.even_if_stopped and (
-            _stopped or (self.leash is not None and self.leash.pulled)
-        )
+        return not self.even_if_stopped and is_stopped(self.leash)
 
     def run(
         self, cwd: Path, env: Mapping[str, str], stdin: bytes | Path | None
@@ -159,38 +123,37 @@ class _Program:
             raise CommandTimeout(self.command, 0)
         with _input(stdin) as given:
             process = self._start(cwd, env, given)
+        kill = partial(_kill, process)
         try:
+            if not self.even_if_stopped:
+                hold(kill, self.leash)
             yield from self._read(process)
             _await_exit(process, self.begun + self.timeout + 3 * GRACE)
         finally:
-            _end(process)
+            with lock:
+                let_go(kill)
+                _end(process)
         self._judge(process.returncode)
 
     def _start(
         self, cwd: Path, env: Mapping[str, str], stdin: IO[bytes] | int
     ) -> subprocess.Popen[bytes]:
         arguments = [*_limiter(env.get("PATH", os.defpath), self.timeout), *self.command]
-        with _lock:
-            if self.stopped():
-                raise Interrupted("this process is stopping")
-            self.begun = time.monotonic()
-            try:
-                process = subprocess.Popen(
-                    arguments,
-                    cwd=cwd,
-                    env=dict(env),
-                    stdin=stdin,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise CommandError(self.command, 127, str(error)) from error
-            if not self.even_if_stopped:
-                _running[process] = self.leash
-            if self.stopped():  # a signal handler may have run since the question above
-                _kill(process)
-        return process
+        if self.stopped():
+            raise Interrupted("this process is stopping")
+        self.begun = time.monotonic()
+        try:
+            return subprocess.Popen(
+                arguments,
+                cwd=cwd,
+                env=dict(env),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CommandError(self.command, 127, str(error)) from error
 
     def _read(self, process: subprocess.Popen[bytes]) -> Iterator[bytes]:
         """Yield stdout; keep the end of stderr, which must never fill its pipe and block."""
@@ -232,7 +195,7 @@ class _Program:
 _ENDED = (-signal.SIGTERM, -signal.SIGKILL)
 
 
-@functools.lru_cache(maxsize=8)
+@lru_cache(maxsize=8)
 def _timeout_program(search_path: str) -> str | None:
     return shutil.which("timeout", path=search_path) or shutil.which("gtimeout", path=search_path)
 
@@ -275,10 +238,8 @@ def _await_exit(process: subprocess.Popen[bytes], last: float) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    with _lock:
-        _kill(process)
-        _running.pop(process, None)
-        process.wait()
+    _kill(process)
+    process.wait()
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 from errors import CommandError, CommandTimeout, EmptyRepository, Interrupted, MeasureError
 
 from . import causes
-from .command import Deadline, Leash, run, stream
+from .command import Deadline, run, stream
 from .figures import Options, Source
+from .leash import Leash
 
 ASKPASS = Path(__file__).with_name("askpass.sh")
 SILENCE = 60  # seconds without a byte after which a server is given up

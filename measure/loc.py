@@ -11,8 +11,10 @@ from errors import CommandError, CommandTimeout
 
 from . import estimate
 from .cloc import ClocFailed, find_cloc
-from .command import Deadline, Leash, run
+from .command import Deadline, run
 from .figures import Count, Options
+from .leash import Leash
+from .standby import server_of
 
 PYGOUNT = Path(__file__).with_name("pygount_count.py")
 # Each counter leaves some of the time limit to the next.
@@ -36,7 +38,7 @@ def count(tree: Path, scratch: Path, options: Options, deadline: Deadline, leash
     """
     try:
         cloc = find_cloc(options.cloc_path, options.search_path)
-        table = cloc.count(tree, scratch, deadline.left(SHARE_OF_CLOC), leash)
+        table = cloc.count(tree, scratch, deadline.left(SHARE_OF_CLOC), leash, server_of(cloc))
         # The table tells the version, so a process that counts only once need not ask for it.
         return _count("cloc", f"cloc {table.version or cloc.version()}", None, table.languages)
     except ClocFailed as error:

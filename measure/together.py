@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from errors import Interrupted
 
-from .command import Leash
+from .leash import Leash
 
 A = TypeVar("A")
 B = TypeVar("B")

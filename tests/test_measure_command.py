@@ -17,7 +17,8 @@ import pytest
 
 from errors import CommandError, CommandTimeout, Interrupted
 from measure import command
-from measure.command import CompletedOutput, Leash, run, stream
+from measure.command import CompletedOutput, run, stream
+from measure.leash import Leash, allow_again, stop_all
 
 ENV = {"PATH": os.environ["PATH"]}
 ROOT = Path(__file__).parent.parent
@@ -50,7 +51,7 @@ def read_pid(path: Path) -> int:
 @pytest.fixture
 def stoppable() -> Iterator[None]:
     yield
-    command.allow_again()
+    allow_again()
 
 
 def test_output_and_input_are_bytes(tmp_path: Path):
@@ -236,7 +237,7 @@ def test_stopping_all_ends_what_runs_and_forbids_what_comes(tmp_path: Path, stop
     for thread in threads:
         thread.start()
     pids = [read_pid(tmp_path / str(number)) for number in range(4)]
-    command.stop_all()
+    stop_all()
     for thread in threads:
         thread.join(5)
 
@@ -248,7 +249,7 @@ def test_stopping_all_ends_what_runs_and_forbids_what_comes(tmp_path: Path, stop
 
 
 def test_stopping_all_works_in_a_signal_handler(tmp_path: Path, stoppable):
-    old = signal.signal(signal.SIGUSR1, lambda *_: command.stop_all())
+    old = signal.signal(signal.SIGUSR1, lambda *_: stop_all())
     try:
         timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1))
         timer.start()

@@ -14,8 +14,9 @@ import pytest
 from errors import Interrupted
 from measure import Count, Options, best_counter, fingerprint
 from measure.cloc import ClocFailed, Table, find_cloc, parse_csv
-from measure.command import Deadline, Leash
+from measure.command import Deadline
 from measure.estimate import BYTES_PER_LINE, estimate
+from measure.leash import Leash
 from measure.loc import count
 from tests.support.measuring import options
 

@@ -1,0 +1,119 @@
+# A fork server for a Perl program: `perl -I FOLDER -MForkServer PROGRAM FD ARGUMENT...`.
+#
+# For small inputs, a large program spends most of its time in being compiled. An INIT block runs
+# when that is done and before the program itself begins. This one waits there for requests, and
+# each run is a fork from that point: the program's own code, as if it had just been compiled.
+#
+# FD is a listening socket. A request is four bytes that tell its length, and as many bytes of
+# fields with NULs between them: the seconds that the run may take, its folder, and its environment
+# as NAME=VALUE. The answer is the run's stdout, a NUL and how it ended: its exit code, minus the
+# signal that ended it, or `timeout`. A client that hangs up ends the run.
+
+package ForkServer;
+
+use strict;
+use warnings;
+
+use POSIX qw(WNOHANG);
+use Time::HiRes qw(setitimer time ITIMER_PROF);
+
+my $held;    # open as long as a run is
+
+INIT { serve(shift @ARGV) }
+
+# Return in the process of each run; never in the server's own.
+sub serve {
+    my ($number) = @_;
+    open(my $listener, '+<&=', $number) or die "no socket: $!\n";
+    local $SIG{CHLD} = \&reap;
+    while (1) {
+        my ($over, $asked) = await(undef, \*STDIN, $listener);
+        leave() if $over;    # whoever wanted this server is gone
+        next if !$asked || !accept(my $client, $listener);
+        my $keeper = fork;
+        if (defined $keeper && $keeper == 0) {
+            close $listener;
+            return if attend($client);
+        }
+    }
+}
+
+# Keep one run within its limits, in a process that the run cannot reach.
+sub attend {
+    my ($client) = @_;
+    my ($seconds, $folder, @environment) = request($client);
+    my $stopped;
+    local $SIG{CHLD} = 'DEFAULT';
+    local @SIG{qw(HUP INT TERM)} = (sub { $stopped = 1 }) x 3;
+    pipe(my $running, $held) or POSIX::_exit(1);
+    my $run = fork // POSIX::_exit(1);
+    if ($run == 0) {
+        @SIG{qw(HUP INT TERM)} = ('DEFAULT') x 3;
+        begin($client, $seconds, $folder, @environment);
+        return 1;
+    }
+    setpgrp $run, $run;    # as the run does itself, whoever is first
+    close $held;
+    my $deadline = time + $seconds;
+    my ($ended, $gone);
+    until ($ended || $gone || $stopped || time >= $deadline) {
+        ($ended, $gone) = await($deadline - time, $running, $client);
+    }
+    kill KILL => -$run if !$ended;
+    waitpid $run, 0;
+    my $status = $?;
+    kill KILL => -$run;    # what it has started and left behind
+    my $signal = $stopped ? POSIX::SIGTERM : $status & 127;
+    my $how = $signal ? -$signal : $status >> 8;
+    $how = 'timeout' if !$ended && !$gone && !$stopped;
+    syswrite $client, "\0$how" if !$gone;
+    POSIX::_exit(0);
+}
+
+sub begin {
+    my ($client, $seconds, $folder, @environment) = @_;
+    setpgrp;
+    # Should the keeper be killed: the default answer to the timer's signal is to end.
+    setitimer(ITIMER_PROF, $seconds);
+    %ENV = map { split /=/, $_, 2 } @environment;
+    chdir $folder or POSIX::_exit(1);
+    open(STDIN,  '<',  '/dev/null') or POSIX::_exit(1);
+    open(STDOUT, '>&', $client)     or POSIX::_exit(1);
+}
+
+sub request {
+    my ($client) = @_;
+    my $length = unpack 'N', take($client, 4);
+    return split /\0/, take($client, $length);
+}
+
+sub take {
+    my ($client, $length) = @_;
+    my $taken = '';
+    while (length $taken < $length) {
+        sysread($client, $taken, $length - length $taken, length $taken) or POSIX::_exit(1);
+    }
+    return $taken;
+}
+
+# Tell which of some handles can be read, waiting for so many seconds; a signal ends the wait.
+sub await {
+    my ($seconds, @handles) = @_;
+    my $ready = '';
+    vec($ready, fileno $_, 1) = 1 for @handles;
+    return if select($ready, undef, undef, $seconds) < 1;
+    return map { vec $ready, fileno $_, 1 } @handles;
+}
+
+sub reap {
+    local ($!, $?);
+    1 while waitpid(-1, WNOHANG) > 0;
+}
+
+# End when all runs have ended, so that their CPU time is in this process's account.
+sub leave {
+    1 while waitpid(-1, 0) > 0;
+    POSIX::_exit(0);
+}
+
+1;

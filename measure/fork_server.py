@@ -1,0 +1,151 @@
+"""A Perl program that is compiled once and forked for each run; the other end is ForkServer.pm."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from errors import CommandError, CommandTimeout, Interrupted
+
+from .command import ASKED_TO_STOP, GRACE
+from .leash import Leash, hold, is_stopped, let_go
+
+CHUNK = 64 * 1024
+BACKLOG = 64
+SOCKET = "socket"
+
+
+class ServerGone(Exception):
+    """Tell that the server did not do what it was asked, for no fault of the program's."""
+
+
+class ForkServer:
+    """Hold a Perl program ready to run, for this process and those forked from it.
+
+    A run costs what the program itself does, without the time that perl takes to compile it.
+    `folder`, which must be private, is where the socket is made. Raises ServerGone when the file
+    is not a Perl program or cannot be started; when it cannot be compiled, run() does.
+    """
+
+    def __init__(
+        self, program: Path, arguments: Sequence[str], env: Mapping[str, str], folder: Path
+    ) -> None:
+        self._command = [str(program), *arguments]
+        self._place = folder / SOCKET
+        interpreter = _interpreter(program)
+        ours = ("-I", str(Path(__file__).parent), "-MForkServer")
+        try:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(self._place))
+                listener.listen(BACKLOG)
+                handle = listener.fileno()
+                self._process = subprocess.Popen(
+                    [*interpreter, *ours, str(program), str(handle), *arguments],
+                    cwd=folder,
+                    env=dict(env),
+                    stdin=subprocess.PIPE,  # its end is the server's end
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=(handle,),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._place.unlink(missing_ok=True)
+            raise ServerGone(str(error)) from error
+
+    def is_running(self) -> bool:
+        """Tell whether the server is there; only the process that made it may ask."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the server, and the runs that nobody waits for; only its maker may ask."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._place.unlink(missing_ok=True)
+
+    def run(
+        self, *, cwd: Path, env: Mapping[str, str], timeout: float, leash: Leash | None = None
+    ) -> bytes:
+        """Run the program to its end and return what it wrote to stdout.
+
+        Raises CommandError on any exit code but 0, CommandTimeout after `timeout` seconds,
+        Interrupted when the program, or this process, was asked to stop, and ServerGone.
+        """
+        if timeout <= 0:
+            raise CommandTimeout(self._command, 0)
+        with socket.socket(socket.AF_UNIX) as connection:
+
+            def hang_up() -> None:
+                with contextlib.suppress(OSError):  # not connected yet, or no more
+                    connection.shutdown(socket.SHUT_RDWR)
+
+            try:
+                connection.settimeout(GRACE)
+                connection.connect(str(self._place))
+                hold(hang_up, leash)
+                answer = _converse(connection, _request(cwd, env, timeout), timeout + 2 * GRACE)
+            except OSError as error:
+                if is_stopped(leash):
+                    raise Interrupted("this process is stopping") from error
+                raise ServerGone(str(error)) from error
+            finally:
+                let_go(hang_up)
+        output, _, how = answer.rpartition(b"\0")
+        if how != b"0":
+            self._judge(how, leash)
+        return output
+
+    def _judge(self, how: bytes, leash: Leash | None) -> NoReturn:
+        if is_stopped(leash):
+            raise Interrupted("this process is stopping")
+        if how == b"timeout":
+            raise CommandTimeout(self._command, -signal.SIGKILL)
+        if not how.removeprefix(b"-").isdigit():
+            raise ServerGone("it hung up")
+        code = int(how)
+        if -code in ASKED_TO_STOP:
+            raise Interrupted("the program was asked to stop")
+        raise CommandError(self._command, code)
+
+
+def _interpreter(program: Path) -> list[str]:
+    """Return the perl that a script asks for in its first line, with the arguments given there."""
+    with program.open("rb") as file:
+        first = file.readline(256)
+    words = shlex.split(os.fsdecode(first[2:])) if first.startswith(b"#!") else []
+    if not any(Path(word).name == "perl" for word in words):
+        raise ServerGone(f"{program.name} is not a Perl program")
+    return words
+
+
+def _request(cwd: Path, env: Mapping[str, str], timeout: float) -> bytes:
+    fields = [f"{timeout:.3f}", str(cwd), *(f"{name}={value}" for name, value in env.items())]
+    body = os.fsencode("\0".join(fields))
+    return struct.pack(">I", len(body)) + body
+
+
+def _converse(connection: socket.socket, request: bytes, within: float) -> bytes:
+    """Send a request and return all that comes until the other side hangs up."""
+    last = time.monotonic() + within
+    connection.sendall(request)
+    chunks: list[bytes] = []
+    while True:
+        connection.settimeout(max(0.001, last - time.monotonic()))
+        chunk = connection.recv(CHUNK)
+        if not chunk:
+            return b"".join(chunks)
+        chunks.append(chunk)
