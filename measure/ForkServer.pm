@@ -17,7 +17,8 @@ use warnings;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(setitimer time ITIMER_PROF);
 
-my $held;    # open as long as a run is
+# Seconds; a signal that comes just ahead of a wait does not end it.
+use constant POLL => 0.1;
 
 INIT { serve(shift @ARGV) }
 
@@ -42,30 +43,29 @@ sub serve {
 sub attend {
     my ($client) = @_;
     my ($seconds, $folder, @environment) = request($client);
-    my $stopped;
-    local $SIG{CHLD} = 'DEFAULT';
+    my ($stopped, $gone, $late);
+    local $SIG{CHLD} = sub { };    # ends a wait
     local @SIG{qw(HUP INT TERM)} = (sub { $stopped = 1 }) x 3;
-    pipe(my $running, $held) or POSIX::_exit(1);
     my $run = fork // POSIX::_exit(1);
     if ($run == 0) {
-        @SIG{qw(HUP INT TERM)} = ('DEFAULT') x 3;
         begin($client, $seconds, $folder, @environment);
         return 1;
     }
     setpgrp $run, $run;    # as the run does itself, whoever is first
-    close $held;
     my $deadline = time + $seconds;
-    my ($ended, $gone);
-    until ($ended || $gone || $stopped || time >= $deadline) {
-        ($ended, $gone) = await($deadline - time, $running, $client);
+    until (waitpid($run, WNOHANG)) {
+        $late = time >= $deadline;
+        if ($stopped || $gone || $late) {
+            kill KILL => -$run;
+            waitpid $run, 0;
+            last;
+        }
+        ($gone) = await(POLL, $client);
     }
-    kill KILL => -$run if !$ended;
-    waitpid $run, 0;
     my $status = $?;
     kill KILL => -$run;    # what it has started and left behind
     my $signal = $stopped ? POSIX::SIGTERM : $status & 127;
-    my $how = $signal ? -$signal : $status >> 8;
-    $how = 'timeout' if !$ended && !$gone && !$stopped;
+    my $how = $late ? 'timeout' : $signal ? -$signal : $status >> 8;
     syswrite $client, "\0$how" if !$gone;
     POSIX::_exit(0);
 }

@@ -10,7 +10,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +22,7 @@ from .leash import Leash, hold, is_stopped, let_go
 CHUNK = 64 * 1024
 BACKLOG = 64
 SOCKET = "socket"
+LONGEST_ADDRESS = 100  # bytes; Linux allows 107, macOS 103
 
 
 class ServerGone(Exception):
@@ -40,12 +41,12 @@ class ForkServer:
         self, program: Path, arguments: Sequence[str], env: Mapping[str, str], folder: Path
     ) -> None:
         self._command = [str(program), *arguments]
-        self._place = folder / SOCKET
+        self._folder = folder
         interpreter = _interpreter(program)
         ours = ("-I", str(Path(__file__).parent), "-MForkServer")
         try:
-            with socket.socket(socket.AF_UNIX) as listener:
-                listener.bind(str(self._place))
+            with socket.socket(socket.AF_UNIX) as listener, _address(folder) as address:
+                listener.bind(address)
                 listener.listen(BACKLOG)
                 handle = listener.fileno()
                 self._process = subprocess.Popen(
@@ -59,7 +60,7 @@ class ForkServer:
                     start_new_session=True,
                 )
         except OSError as error:
-            self._place.unlink(missing_ok=True)
+            self._unlink()
             raise ServerGone(str(error)) from error
 
     def is_running(self) -> bool:
@@ -75,7 +76,7 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._place.unlink(missing_ok=True)
+        self._unlink()
 
     def run(
         self, *, cwd: Path, env: Mapping[str, str], timeout: float, leash: Leash | None = None
@@ -95,7 +96,8 @@ class ForkServer:
 
             try:
                 connection.settimeout(GRACE)
-                connection.connect(str(self._place))
+                with _address(self._folder) as address:
+                    connection.connect(address)
                 hold(hang_up, leash)
                 answer = _converse(connection, _request(cwd, env, timeout), timeout + 2 * GRACE)
             except OSError as error:
@@ -108,6 +110,9 @@ class ForkServer:
         if how != b"0":
             self._judge(how, leash)
         return output
+
+    def _unlink(self) -> None:
+        (self._folder / SOCKET).unlink(missing_ok=True)
 
     def _judge(self, how: bytes, leash: Leash | None) -> NoReturn:
         if is_stopped(leash):
@@ -130,6 +135,20 @@ def _interpreter(program: Path) -> list[str]:
     if not any(Path(word).name == "perl" for word in words):
         raise ServerGone(f"{program.name} is not a Perl program")
     return words
+
+
+@contextlib.contextmanager
+def _address(folder: Path) -> Iterator[str]:
+    """Name the socket in a folder; where the path is too long for one, by way of a descriptor."""
+    direct = str(folder / SOCKET)
+    if len(os.fsencode(direct)) <= LONGEST_ADDRESS:
+        yield direct
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{handle}/{SOCKET}"
+    finally:
+        os.close(handle)
 
 
 def _request(cwd: Path, env: Mapping[str, str], timeout: float) -> bytes:

@@ -19,6 +19,7 @@ from errors import CommandError, CommandTimeout, Interrupted
 from measure import command
 from measure.command import CompletedOutput, run, stream
 from measure.leash import Leash, allow_again, stop_all
+from tests.support.processes import alive, read_pid, wait_for
 
 ENV = {"PATH": os.environ["PATH"]}
 ROOT = Path(__file__).parent.parent
@@ -26,26 +27,6 @@ ROOT = Path(__file__).parent.parent
 
 def shell(script: str, tmp_path: Path, timeout: float = 20, **options: Any) -> CompletedOutput:
     return run(["sh", "-c", script], cwd=tmp_path, env=ENV, timeout=timeout, **options)
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def wait_for(condition, seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-
-
-def read_pid(path: Path) -> int:
-    wait_for(lambda: path.exists() and path.read_text().strip())
-    return int(path.read_text())
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from measure.leash import allow_again
 from tests.support.fast_import import Content
 from tests.support.git_server import GitServer
 from tests.support.measuring import options
+from tests.support.processes import wait_for
 from tests.support.repos import Entry, RepoBuilder, run_git
 
 TOKEN = "ghp_canary0123456789"
@@ -81,13 +82,6 @@ def named(name: str) -> list[int]:
         for pid in children(os.getpid())
         if name in Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[0]
     ]
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_a_private_repository_is_cloned_with_the_token(url, git_server: GitServer, scratch):

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 WATCHMAN = Path(__file__).with_name("watchman.py")
@@ -63,6 +64,29 @@ class Watchman:
 
 
 watchman = Watchman()
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs: it is there, and not merely unreaped."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until a condition holds. Raises AssertionError when time is up."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def read_pid(path: Path) -> int:
+    """Return the number that a process writes to a file, once it is there."""
+    wait_for(lambda: path.exists() and path.read_text().strip())
+    return int(path.read_text())
 
 
 def free_port() -> int:
