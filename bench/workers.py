@@ -77,7 +77,7 @@ def queue_refresh(settings: dict[str, str]) -> float:
         while ledger.find_active() is not None:
             if meter.read().wall > PATIENCE:
                 raise RuntimeError("the refresh does not end")
-            time.sleep(0.05)
+            time.sleep(0.5)  # the rows tell when it ended; to ask more often would cost the workers
         ended = ledger.find_refresh(ticket.refresh.id)
         if ended is None or ended.status != RefreshStatus.COMPLETED or ended.failures:
             raise RuntimeError(f"{ended}: {ended and (ended.error_message or ended.failures)}")
