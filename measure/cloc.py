@@ -49,8 +49,11 @@ class Cloc:
 
     @property
     def changed(self) -> int:
-        """Return when its file was changed, in nanoseconds."""
-        return Path(self.path).stat().st_mtime_ns
+        """Return when its file was changed, in nanoseconds. Raises ClocFailed when it is gone."""
+        try:
+            return Path(self.path).stat().st_mtime_ns
+        except OSError as error:
+            raise ClocFailed("cloc is not there any more") from error
 
     def version(self) -> str:
         """Ask for the version. Raises ClocFailed when the answer is none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
 import socket
 import struct
@@ -42,9 +41,9 @@ class ForkServer:
     ) -> None:
         self._command = [str(program), *arguments]
         self._folder = folder
-        interpreter = _interpreter(program)
         ours = ("-I", str(Path(__file__).parent), "-MForkServer")
         try:
+            interpreter = _interpreter(program)
             with socket.socket(socket.AF_UNIX) as listener, _address(folder) as address:
                 listener.bind(address)
                 listener.listen(BACKLOG)
@@ -131,7 +130,7 @@ def _interpreter(program: Path) -> list[str]:
     """Return the perl that a script asks for in its first line, with the arguments given there."""
     with program.open("rb") as file:
         first = file.readline(256)
-    words = shlex.split(os.fsdecode(first[2:])) if first.startswith(b"#!") else []
+    words = os.fsdecode(first[2:]).split() if first.startswith(b"#!") else []
     if not any(Path(word).name == "perl" for word in words):
         raise ServerGone(f"{program.name} is not a Perl program")
     return words

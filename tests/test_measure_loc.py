@@ -251,6 +251,15 @@ def test_a_cloc_that_was_exchanged_tells_its_new_version(stub):
     assert best_counter(chosen) == "cloc 2.00"
 
 
+def test_a_cloc_that_vanishes_is_done_without(tree: Path, stub, monkeypatch):
+    chosen = stub(f"printf '%s' '{TABLE}'")
+    cloc = find_cloc(chosen.cloc_path, chosen.search_path)
+    monkeypatch.setattr("measure.loc.find_cloc", lambda *_: cloc)
+    Path(cloc.path).unlink()
+
+    assert counted(tree, chosen).source == "pygount"
+
+
 def test_a_cloc_that_cannot_start_is_not_chosen(tmp_path: Path):
     program = tmp_path / "cloc"
     program.write_text("#!/no/such/interpreter\n")

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,14 @@ def test_what_is_no_perl_program_does_not_stand_by(content, tmp_path: Path):
 def test_one_without_a_cloc_is_none(tmp_path: Path):
     with Standby(options(tmp_path / "scratch", cloc_path=str(tmp_path / "none"))):
         assert not list((tmp_path / "scratch").glob("*/socket"))
+
+
+def test_where_no_folder_can_be_made_there_is_none(tmp_path: Path):
+    chosen = replace(cloc_options(tmp_path), scratch=tmp_path / "nowhere")
+
+    with Standby(chosen) as standby:
+        standby.renew()
+        assert server_of(find_cloc(chosen.cloc_path, chosen.search_path)) is None
 
 
 def test_a_folder_with_a_long_path_will_do(tmp_path: Path):
