@@ -22,7 +22,7 @@ _standing: Standing | None = None
 class Standby:
     """Keep cloc ready for as long as a block lasts; without it each count starts cloc anew.
 
-    That takes about ten times as long as to count a small repository.
+    For small repositories that takes several times as long as the count (`bench/counting.py`).
     """
 
     def __init__(self, options: Options) -> None:
