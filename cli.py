@@ -21,14 +21,14 @@ from rich.table import Table
 
 import measure
 from config import Settings
-from database import instant
+from database.schema import upgrade_database
+from database.types import to_iso_utc
 from errors import Interrupted, ProjectTrackerError
-from jobs import STOPPED, refresh_here
+from jobs import STOPPED, refresh_here, refresh_if_due
 from measure import Figures
 from models import RefreshJob, RefreshStatus
-from refresh.work import measure_options
-from schedule import start_schedule
-from schema import upgrade_database
+from refresh.measuring import measure_options
+from refresh.schedule import start_schedule
 
 
 def register(app: Flask) -> None:
@@ -150,8 +150,8 @@ def _describe(figures: Figures) -> dict[str, Any]:
         "commits": history.commits,
         "active_days": len(history.days),
         "time_spent": f"{minutes}m",
-        "first_commit": instant(first),
-        "last_finished": instant(last),
+        "first_commit": to_iso_utc(first),
+        "last_finished": to_iso_utc(last),
         "code_churn": history.churn,
         "additions": history.additions,
         "deletions": history.deletions,
@@ -180,7 +180,7 @@ def clock_command() -> None:
     upgrade_database(app)
     _stop_on_sigterm()
     try:
-        start_schedule(app, BlockingScheduler(timezone="UTC"))
+        start_schedule(app, refresh_if_due, BlockingScheduler(timezone="UTC"))
     except KeyboardInterrupt:
         measure.stop_all()
 
@@ -203,5 +203,5 @@ def _stop_on_sigterm() -> None:
 
 
 def _settings() -> Settings:
-    settings: Settings = current_app.extensions["settings"]
+    settings: Settings = current_app.config["SETTINGS"]
     return settings

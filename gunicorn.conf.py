@@ -9,7 +9,7 @@ from typing import Any
 from config import read_settings
 
 bind = f"0.0.0.0:{read_settings().port}"
-worker_class = "web_worker.PatientWorker"
+worker_class = "web.server.PatientWorker"
 # A refresh without Redis runs inside a request and may take many minutes. A threaded worker shows
 # signs of life while its threads are busy, so it is not killed for that. How many workers there
 # are is WEB_CONCURRENCY's to say, which gunicorn and Heroku both know.
@@ -34,7 +34,7 @@ def on_starting(server: Any) -> None:
 def post_fork(server: Any, worker: Any) -> None:
     """Leave the connections of the parent to the parent."""
     from app import app
-    from models import forget_connections
+    from database.engine import forget_connections
 
     forget_connections(app)
 

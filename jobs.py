@@ -20,9 +20,10 @@ from flask import Flask, current_app
 
 import measure
 from config import Settings
-from database import now
+from database.types import utc_now
 from errors import (
     Interrupted,
+    ProjectTrackerError,
     QueueUnavailable,
     RefreshError,
     RefreshTooSoon,
@@ -30,8 +31,9 @@ from errors import (
     TokenMissing,
 )
 from models import RefreshJob, RefreshStatus
-from refresh import ledger, listing, queue, tasks, timing, work
+from refresh import listing, measuring, queue, store, tasks
 from refresh.heartbeat import Heartbeat
+from refresh.schedule import is_due
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
-class Ticket:
+class RefreshResult:
     """Tell what came of asking for a refresh, and which refresh it is about."""
 
     outcome: Outcome
@@ -86,32 +88,32 @@ class LogObserver:
             log.warning("%s could not be measured: %s", name, reason)
 
 
-def request_refresh(settings: Settings, *, forced: bool) -> Ticket:
+def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
     """Start a refresh on the queue, or here where there is none, or join the one under way.
 
     Raises TokenMissing, and RefreshTooSoon for a forced one within REFRESH_MIN_INTERVAL.
     """
     if settings.github_access_token is None:
         raise TokenMissing
-    active = ledger.find_active(timing.ANSWER_WITHIN)
+    active = store.find_active(store.ANSWER_WITHIN)
     if active is not None:
-        return Ticket(Outcome.JOINED, active)
+        return RefreshResult(Outcome.JOINED, active)
     recent = _find_recent(settings)
     if recent is not None:
         completed, wait = recent
         if forced:
             raise RefreshTooSoon(wait)
-        return Ticket(Outcome.RECENT, completed)
-    refresh, is_new = ledger.open_refresh(forced)
+        return RefreshResult(Outcome.RECENT, completed)
+    refresh, is_new = store.open_refresh(forced)
     if not is_new:
-        return Ticket(Outcome.JOINED, refresh)
+        return RefreshResult(Outcome.JOINED, refresh)
     try:
         queue.enqueue_listing(settings, refresh.id)
     except QueueUnavailable as error:
         if settings.redis_url is not None:
             log.warning("%s: this refresh runs here", error)
-        return Ticket(Outcome.RAN, run_here(settings, refresh.id, LogObserver()))
-    return Ticket(Outcome.QUEUED, refresh)
+        return RefreshResult(Outcome.RAN, run_here(settings, refresh.id, LogObserver()))
+    return RefreshResult(Outcome.QUEUED, refresh)
 
 
 def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> RefreshJob:
@@ -121,18 +123,18 @@ def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> Ref
     """
     if settings.github_access_token is None:
         raise TokenMissing
-    refresh, is_new = ledger.open_refresh(forced)
+    refresh, is_new = store.open_refresh(forced)
     if not is_new:
         raise RefreshError(f"a refresh is under way already: {refresh.id}")
     return run_here(settings, refresh.id, observer)
 
 
-def run_listing(refresh_id: str) -> None:
+def update_project_stats_async(refresh_id: str) -> None:
     """List the repositories of a refresh and put a job for each one to measure on the queue."""
     app, settings = _context()
     with Heartbeat(app, refresh_id):
         try:
-            count = listing.carry_out(settings, refresh_id)
+            count = listing.list_repositories(settings, refresh_id)
             if count:
                 queue.enqueue_measuring(settings, refresh_id, count)
         except (Interrupted, QueueUnavailable) as error:
@@ -142,7 +144,7 @@ def run_listing(refresh_id: str) -> None:
         _close(refresh_id)
 
 
-def run_measuring(refresh_id: str) -> None:
+def measure_next_async(refresh_id: str) -> None:
     """Measure the next repository of a refresh, and close the refresh if it was the last."""
     app, settings = _context()
     with Heartbeat(app, refresh_id) as heartbeat:
@@ -154,6 +156,21 @@ def run_measuring(refresh_id: str) -> None:
     _close(refresh_id)
 
 
+def refresh_if_due(app: Flask) -> None:
+    """Start the scheduled refresh if it is due; faults are logged and left for the next look."""
+    settings: Settings = app.config["SETTINGS"]
+    with app.app_context():
+        try:
+            if not is_due(settings, utc_now()):
+                return
+            result = request_refresh(settings, forced=False)
+        except ProjectTrackerError as error:
+            log.warning("the scheduled refresh did not run: %s", error)
+            return
+        if result.outcome is Outcome.QUEUED:
+            log.info("the scheduled refresh is queued")
+
+
 def run_here(settings: Settings, refresh_id: str, observer: Observer) -> RefreshJob:
     """Run a whole refresh in this process, several repositories at once, and give its row.
 
@@ -163,13 +180,13 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
     measure.sweep()
     try:
         with Heartbeat(app, refresh_id) as heartbeat:
-            count = listing.carry_out(settings, refresh_id)
+            count = listing.list_repositories(settings, refresh_id)
             if count is not None:
                 observer.planned(_fetch(refresh_id))
                 _measure_all(app, settings, refresh_id, heartbeat, observer, count)
     except BaseException:
         # Nobody else would carry on with a refresh that has no queue behind it.
-        ledger.fail(refresh_id, STOPPED)
+        store.fail(refresh_id, STOPPED)
         raise
     closed = _close(refresh_id)
     return _fetch(refresh_id) if closed is None else closed
@@ -198,7 +215,7 @@ def _measure_all(
     threads = min(settings.refresh_concurrency, count)
     if threads == 0:
         return
-    standby = measure.Standby(work.measure_options(settings)) if count > 1 else nullcontext()
+    standby = measure.Standby(measuring.measure_options(settings)) if count > 1 else nullcontext()
     with standby, ThreadPoolExecutor(threads, thread_name_prefix="measure") as pool:
         for running in [pool.submit(drain) for _ in range(threads)]:
             running.result()
@@ -211,11 +228,11 @@ def _measure_next(
     task = tasks.claim_next(refresh_id)
     if task is None:
         return False
-    name = work.label(settings, task.repository)
+    name = measuring.label(settings, task.repository)
     observer.started(name)
     try:
         with heartbeat.during(task):
-            reason = work.carry_out(settings, task)
+            reason = measuring.measure_and_save(settings, task)
     except Superseded as error:
         log.warning("%s: nothing written: %s", name, error)
         return True
@@ -224,7 +241,7 @@ def _measure_next(
 
 
 def _close(refresh_id: str) -> RefreshJob | None:
-    refresh = ledger.close_if_done(refresh_id)
+    refresh = store.close_if_done(refresh_id)
     if refresh is not None:
         log.info(
             "refresh %s: %d repositories, %d of them failed",
@@ -237,16 +254,16 @@ def _close(refresh_id: str) -> RefreshJob | None:
 
 def _find_recent(settings: Settings) -> tuple[RefreshJob, int] | None:
     """Give the refresh completed within REFRESH_MIN_INTERVAL, and for how many seconds yet."""
-    last = ledger.find_last(RefreshStatus.COMPLETED)
+    last = store.find_last(RefreshStatus.COMPLETED)
     if last is None or last.completed_at is None:
         return None
     until = last.completed_at + timedelta(seconds=settings.refresh_min_interval)
-    left = (until - now()).total_seconds()
+    left = (until - utc_now()).total_seconds()
     return (last, int(left) + 1) if left > 0 else None
 
 
 def _fetch(refresh_id: str) -> RefreshJob:
-    refresh = ledger.find_refresh(refresh_id)
+    refresh = store.find_refresh(refresh_id)
     if refresh is None:
         raise Superseded("this refresh's row is gone")
     return refresh
@@ -254,4 +271,4 @@ def _fetch(refresh_id: str) -> RefreshJob:
 
 def _context() -> tuple[Flask, Settings]:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    return app, app.extensions["settings"]
+    return app, app.config["SETTINGS"]

@@ -13,7 +13,7 @@ DATES = "%Y-%m-%d %H:%M:%S"
 QUIET = ("werkzeug", "apscheduler", "urllib3", "github", "alembic")
 
 
-class DiscreetFormatter(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """Tell where an exception arose and its kind, not its text.
 
     A database quotes the row that it refuses, and that row may be a private repository's.
@@ -30,13 +30,13 @@ class DiscreetFormatter(logging.Formatter):
         return "\n".join(parts)
 
 
-def configure_logging(*, discreet: bool) -> None:
+def configure_logging(*, redact: bool) -> None:
     """Send lines at level INFO and above to stderr, unless the host process has set up its own.
 
-    ``discreet`` leaves out the texts of exceptions.
+    ``redact`` leaves out the texts of exceptions.
     """
     handler = logging.StreamHandler()
-    formatter = DiscreetFormatter if discreet else logging.Formatter
+    formatter = RedactingFormatter if redact else logging.Formatter
     handler.setFormatter(formatter(FORMAT, DATES))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name in QUIET:

@@ -7,13 +7,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
     ForeignKey,
     Index,
-    MetaData,
     Select,
     SmallInteger,
     false,
@@ -21,31 +18,12 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, load_only, mapped_column
+from sqlalchemy.orm import Mapped, load_only, mapped_column
 
 from config import PrivateMode
-from database import CleanJSON, CleanText, UTCDateTime, instant, now
-
-
-class Base(DeclarativeBase):
-    """Share one metadata among the tables, with every constraint named.
-
-    The names are those that PostgreSQL gives by itself, so that a table made before there was a
-    naming convention has the same ones.
-    """
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "%(table_name)s_%(column_0_N_name)s_key",
-            "ck": "%(table_name)s_%(constraint_name)s_check",
-            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-            "pk": "%(table_name)s_pkey",
-        }
-    )
-
-
-db = SQLAlchemy(model_class=Base)
+from database.engine import Base
+from database.engine import db as db
+from database.types import CleanJSON, CleanText, UTCDateTime, to_iso_utc, utc_now
 
 
 class RefreshStatus(StrEnum):
@@ -115,8 +93,8 @@ class Project(Base):
             "loc": self.loc or 0,
             "commits": self.commit_count or 0,
             "active_days": self.active_days or 0,
-            "last_finished": instant(self.last_commit_date),
-            "first_commit": instant(self.first_commit_date),
+            "last_finished": to_iso_utc(self.last_commit_date),
+            "first_commit": to_iso_utc(self.first_commit_date),
             "code_churn": self.code_churn or 0,
             "primary_language": self.primary_language or "Unknown",
             "repository_size_kb": self.repository_size_kb or 0,
@@ -126,7 +104,7 @@ class Project(Base):
             "languages": self.languages or {},
             "loc_source": self.loc_source,
             "head_sha": self.head_sha,
-            "measured_at": instant(self.measured_at),
+            "measured_at": to_iso_utc(self.measured_at),
             "stale": self.stale_reason is not None,
             "stale_reason": self.stale_reason,
         }
@@ -166,7 +144,7 @@ class RefreshJob(Base):
     # Always 1. The index above needs a column that is equal in all active rows, and tools that
     # read a schema from SQLite do not see an index on an expression.
     slot: Mapped[int] = mapped_column(SmallInteger, default=1, server_default=text("1"))
-    created_at: Mapped[datetime | None] = mapped_column(UTCDateTime, default=now)
+    created_at: Mapped[datetime | None] = mapped_column(UTCDateTime, default=utc_now)
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     completed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     error_message: Mapped[str | None] = mapped_column(CleanText)
@@ -224,8 +202,8 @@ class RefreshJob(Base):
         return {
             "id": self.id,
             "status": self.status,
-            "started_at": instant(self.started_at),
-            "completed_at": instant(self.completed_at),
+            "started_at": to_iso_utc(self.started_at),
+            "completed_at": to_iso_utc(self.completed_at),
             "error_message": self.explain(private_mode),
             "repositories_processed": self.repositories_processed,
             "total_repositories": self.total_repositories,
@@ -297,16 +275,3 @@ def recent_jobs(limit: int = 10) -> Select[RefreshJob]:
     """Select the latest refreshes, newest first."""
     asked = func.coalesce(RefreshJob.created_at, RefreshJob.started_at)
     return select(RefreshJob).order_by(asked.desc().nulls_last(), RefreshJob.id).limit(limit)
-
-
-_inherited: list[Any] = []
-
-
-def forget_connections(app: Flask) -> None:
-    """Leave the parent's connections alone; to be called in a child right after the fork."""
-    with app.app_context():
-        for engine in db.engines.values():
-            # Kept for good: when they are collected, connections are closed, and closing one
-            # here would say goodbye to the server in the parent's name.
-            _inherited.append(engine.pool)
-            engine.dispose(close=False)

@@ -23,13 +23,13 @@ from sqlalchemy.exc import SQLAlchemyError
 import measure
 from app import app, prepare
 from config import Settings
+from database.engine import db, forget_connections
 from errors import QueueUnavailable
-from models import db, forget_connections
-from refresh import timing
+from refresh import store
+from refresh.measuring import measure_options
 from refresh.queue import make_worker
-from refresh.rehearsal import rehearse
-from refresh.supervise import Supervisor
-from refresh.work import measure_options
+from refresh.supervisor import Supervisor
+from refresh.warm_up import warm_up
 
 log = logging.getLogger("worker")
 
@@ -64,7 +64,7 @@ class Keeper:
                 if time.monotonic() >= next_step:
                     self._supervise(supervisor)
                     standby.renew()
-                    next_step = time.monotonic() + timing.SUPERVISE_EVERY
+                    next_step = time.monotonic() + store.SUPERVISE_EVERY
                 time.sleep(0.5)
             self._end()
 
@@ -129,7 +129,7 @@ def main() -> None:
         help="run REFRESH_CONCURRENCY workers instead of one",
     )
     arguments = parser.parse_args()
-    settings: Settings = app.extensions["settings"]
+    settings: Settings = app.config["SETTINGS"]
     if settings.redis_url is None:
         sys.exit(
             str(QueueUnavailable("REDIS_URL is not set: a worker needs Redis to get its jobs"))
@@ -138,7 +138,7 @@ def main() -> None:
     # Asked here once, so that the forks need not ask cloc for its version again.
     measure.best_counter(measure_options(settings))
     with app.app_context():
-        rehearse()
+        warm_up()
         db.engine.dispose()
     Keeper(app, settings, settings.refresh_concurrency if arguments.pool else 1).run()
 

@@ -68,7 +68,7 @@ def refresh_again(app: Flask, *, forced: bool = False) -> Refreshed:
     from models import Project, RefreshStatus, db
 
     meter = Meter()
-    ended = jobs.refresh_here(app.extensions["settings"], forced=forced, observer=_Silence())
+    ended = jobs.refresh_here(app.config["SETTINGS"], forced=forced, observer=_Silence())
     cost = meter.read()
     if ended.status != RefreshStatus.COMPLETED or ended.failures:
         raise RuntimeError(f"{ended.status}: {ended.error_message or ended.failures}")

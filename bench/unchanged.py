@@ -34,7 +34,7 @@ def take_turns(settings: dict[str, str], rounds: int) -> Times:
     with app.app_context():
         for _ in range(rounds + 1):
             meter = Meter()
-            github = GitHub(app.extensions["settings"])
+            github = GitHub(app.config["SETTINGS"])
             github.fetch_repositories()
             github.close()
             times.listings.append(meter.read().wall)

@@ -69,16 +69,16 @@ def queue_refresh(settings: dict[str, str]) -> float:
     app = start(settings)
     import jobs
     from models import RefreshStatus
-    from refresh import ledger
+    from refresh import store
 
     with app.app_context():
         meter = Meter()
-        ticket = jobs.request_refresh(app.extensions["settings"], forced=True)
-        while ledger.find_active() is not None:
+        result = jobs.request_refresh(app.config["SETTINGS"], forced=True)
+        while store.find_active() is not None:
             if meter.read().wall > PATIENCE:
                 raise RuntimeError("the refresh does not end")
             time.sleep(0.5)  # the rows tell when it ended; to ask more often would cost the workers
-        ended = ledger.find_refresh(ticket.refresh.id)
+        ended = store.find_refresh(result.refresh.id)
         if ended is None or ended.status != RefreshStatus.COMPLETED or ended.failures:
             raise RuntimeError(f"{ended}: {ended and (ended.error_message or ended.failures)}")
         assert ended.created_at
@@ -146,7 +146,7 @@ def report_jobs(settings: dict[str, str], folder: Path, redis: Redis) -> None:
             wait_for_workers(redis, count)
             say(f"idle jobs, {count} workers")
             nothing = run_jobs(settings, "builtins.len", ("",))
-            claim = run_jobs(settings, "jobs.run_measuring", ("no such refresh",))
+            claim = run_jobs(settings, "jobs.measure_next_async", ("no such refresh",))
         wait_for_workers(redis, 0)
         rows.append((f"{count}", nothing, claim))
     print_table(
@@ -160,16 +160,14 @@ def list_and_enqueue(settings: dict[str, str]) -> Listed:
     """Do the first job of a refresh in this process."""
     app = start(settings)
     import jobs
-    from refresh import ledger, queue
+    from refresh import queue, store
 
     with app.app_context():
-        refresh, _ = ledger.open_refresh(forced=True)
+        refresh, _ = store.open_refresh(forced=True)
         meter = Meter()
-        jobs.run_listing(refresh.id)
-        listed = Listed(
-            meter.read().wall, peak_mb(), queue.count_waiting(app.extensions["settings"])
-        )
-        ledger.fail(refresh.id, "only listed")
+        jobs.update_project_stats_async(refresh.id)
+        listed = Listed(meter.read().wall, peak_mb(), queue.count_waiting(app.config["SETTINGS"]))
+        store.fail(refresh.id, "only listed")
         return listed
 
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from database import now
+from database.transaction import in_chunks, run_in_transaction
+from database.types import utc_now
 from errors import Superseded
 from github_source import Repository
 from measure import Figures, History, whole_minutes
 from models import ActivityDay, Project
-from refresh.transaction import in_chunks, transact
 
 
 @dataclass(frozen=True)
-class Prior:
-    """The figures that a new measurement may build on."""
+class LastMeasurement:
+    """What the last measurement of a repository left behind; all None where there was none."""
 
-    head_sha: str | None
-    fingerprint: str | None
-    default_branch: str | None
-    stale: bool
+    pushed_at: datetime | None = None
+    default_branch: str | None = None
+    fingerprint: str | None = None
+    head_sha: str | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,22 @@ class Measured:
     languages: dict[str, int] | None
 
 
-def find_prior(github_id: int) -> Prior:
-    """Fetch what the last measurement of a repository left to build on."""
+def find_last_measurement(github_id: int) -> LastMeasurement:
+    """Return what the last measurement of a repository left to build on."""
 
-    def find(session: Session) -> Prior:
+    def find(session: Session) -> LastMeasurement:
         row = session.scalar(select(Project).where(Project.github_id == github_id))
         if row is None or row.empty:
-            return Prior(None, None, None, stale=False)
-        return Prior(
-            row.head_sha, row.fingerprint, row.default_branch, row.stale_reason is not None
+            return LastMeasurement()
+        return LastMeasurement(
+            row.pushed_at,
+            row.default_branch,
+            row.fingerprint,
+            row.head_sha,
+            stale=row.stale_reason is not None,
         )
 
-    return transact(find)
+    return run_in_transaction(find)
 
 
 def save_measured(session: Session, repository: Repository, measured: Measured) -> None:
@@ -66,7 +72,7 @@ def save_measured(session: Session, repository: Repository, measured: Measured) 
     row.pushed_at = repository.pushed_at
     row.default_branch = repository.default_branch
     row.fingerprint = measured.fingerprint
-    row.measured_at = now()
+    row.measured_at = utc_now()
     row.stale_reason = None
     row.empty = False
 
@@ -87,7 +93,7 @@ def save_empty(session: Session, repository: Repository, fingerprint: str) -> No
     row.default_branch = repository.default_branch
     row.fingerprint = fingerprint
     row.head_sha = None
-    row.measured_at = now()
+    row.measured_at = utc_now()
     row.stale_reason = None
 
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from refresh import ledger, tasks, timing
+from refresh import store, tasks
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +53,14 @@ class Heartbeat:
 
     def _run(self) -> None:
         with self._app.app_context():
-            while not self._stopped.wait(timing.BEAT):
+            while not self._stopped.wait(store.BEAT):
                 with self._lock:
                     current = list(self._tasks)
                 try:
                     if current:
                         tasks.beat(current)
                     else:
-                        ledger.beat(self._refresh_id)
+                        store.beat(self._refresh_id)
                 except SQLAlchemyError as error:
                     # One beat more or less does not matter; a database that stays away does.
                     log.warning("no heartbeat could be written: %s", type(error).__name__)

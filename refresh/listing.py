@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -11,20 +12,21 @@ import measure
 from config import PrivateMode, Settings
 from errors import GitHubError, Interrupted, Superseded
 from github_source import GitHub, Listing, Repository
-from refresh import catalog, ledger, plan
-from refresh.work import measure_options
+from refresh import projects, store
+from refresh.figures import LastMeasurement
+from refresh.measuring import measure_options
 
 log = logging.getLogger(__name__)
 
 
-def carry_out(settings: Settings, refresh_id: str) -> int | None:
+def list_repositories(settings: Settings, refresh_id: str) -> int | None:
     """List the repositories of a refresh, turn them into tasks, and give how many tasks.
 
     Gives ``None`` where there is nothing to go on with: another process has the listing, or it
     failed, and then the refresh has ended in words. Raises Interrupted, after handing the listing
     back, when this process is asked to stop.
     """
-    claimed = ledger.claim_listing(refresh_id)
+    claimed = store.claim_listing(refresh_id)
     if claimed is None:
         return None
     attempt, forced = claimed
@@ -33,15 +35,15 @@ def carry_out(settings: Settings, refresh_id: str) -> int | None:
     except Superseded:
         return None
     except Interrupted:
-        ledger.release_listing(refresh_id, attempt)
+        store.release_listing(refresh_id, attempt)
         raise
     except GitHubError as error:
         log.error("the refresh has failed: %s", error)
-        ledger.fail(refresh_id, str(error))
+        store.fail(refresh_id, str(error))
         return None
     except Exception as error:
         log.exception("the refresh has failed")
-        ledger.fail(refresh_id, f"an unexpected fault in the listing ({type(error).__name__})")
+        store.fail(refresh_id, f"an unexpected fault in the listing ({type(error).__name__})")
         return None
 
 
@@ -52,14 +54,14 @@ def _list(settings: Settings, refresh_id: str, attempt: int, forced: bool) -> in
         counter = pool.submit(measure.best_counter, options)
         with contextlib.closing(GitHub(settings)) as github:
             listing, listed, gone = _fetch(github, settings.private_repositories)
-    count, total = catalog.save_listing(
+    count, total = projects.save_listing(
         refresh_id,
         attempt,
         listed,
         gone,
         sees_private=listing.sees_private or settings.private_repositories is PrivateMode.HIDE,
         choose=partial(
-            plan.choose,
+            choose,
             listed,
             fingerprint=measure.fingerprint(counter.result(), options),
             forced=forced,
@@ -67,7 +69,7 @@ def _list(settings: Settings, refresh_id: str, attempt: int, forced: bool) -> in
         quota=github.quota,
     )
     if not listing.sees_private:
-        log.warning("GITHUB_ACCESS_TOKEN: %s", catalog.NO_SCOPE)
+        log.warning("GITHUB_ACCESS_TOKEN: %s", projects.NO_SCOPE)
     log.info("%d repositories listed, %d to measure", total, count)
     return count
 
@@ -78,12 +80,12 @@ def _fetch(github: GitHub, mode: PrivateMode) -> tuple[Listing, list[Repository]
     if not listing.repositories:
         raise GitHubError("GitHub lists no repository of this token's user: nothing was changed")
     listed = _eligible(listing, mode)
-    gone = catalog.find_unlisted(listed, mode, listing.sees_private)
+    gone = projects.find_unlisted(listed, mode, listing.sees_private)
     if gone:
         # A repository deleted between two pages shifts the next one out of sight. Only what a
         # second listing does not hold either is gone.
         listed = _union(listed, _eligible(github.fetch_repositories(), mode))
-        gone = catalog.find_unlisted(listed, mode, listing.sees_private)
+        gone = projects.find_unlisted(listed, mode, listing.sees_private)
     return listing, listed, gone
 
 
@@ -97,3 +99,33 @@ def _eligible(listing: Listing, mode: PrivateMode) -> list[Repository]:
 
 def _union(first: list[Repository], second: list[Repository]) -> list[Repository]:
     return list({each.github_id: each for each in [*first, *second]}.values())
+
+
+def choose(
+    listed: Iterable[Repository],
+    known: Mapping[int, LastMeasurement],
+    fingerprint: str,
+    forced: bool,
+) -> list[Repository]:
+    """Give the repositories to measure, the largest first.
+
+    The largest go first because the one that starts last decides when the refresh ends. A
+    repository is left alone when its figures stand: they were counted the way that would be used
+    today, the last try went well, and neither its push time nor its default branch has moved.
+    """
+    chosen = [
+        repository
+        for repository in listed
+        if forced or not _stands(repository, known.get(repository.github_id), fingerprint)
+    ]
+    return sorted(chosen, key=lambda repository: (-repository.size_kb, repository.name))
+
+
+def _stands(repository: Repository, known: LastMeasurement | None, fingerprint: str) -> bool:
+    return (
+        known is not None
+        and not known.stale
+        and known.fingerprint == fingerprint
+        and known.pushed_at == repository.pushed_at
+        and known.default_branch == repository.default_branch
+    )

@@ -24,15 +24,15 @@ from rq.job import Job
 
 import measure
 from config import Settings
+from database.engine import forget_connections
 from errors import QueueUnavailable
-from models import forget_connections
 
 NAME = "default"
 FAILURES_KEPT = 3600
 BULK = 500
 
 
-def hasty_options(url: str) -> dict[str, Any]:
+def fail_fast_options(url: str) -> dict[str, Any]:
     """Give what a connection for a request needs: it gives up after a second, frozen or not."""
     return _options(url, timeout=1.0, retry=Retry(NoBackoff(), 0))
 
@@ -48,7 +48,9 @@ def is_reachable(settings: Settings) -> bool:
     if settings.redis_url is None:
         return False
     try:
-        with Redis.from_url(settings.redis_url, **hasty_options(settings.redis_url)) as connection:
+        with Redis.from_url(
+            settings.redis_url, **fail_fast_options(settings.redis_url)
+        ) as connection:
             return bool(connection.ping())
     except RedisError:
         return False
@@ -61,7 +63,7 @@ def enqueue_listing(settings: Settings, refresh_id: str) -> None:
     """
     with _queue(settings) as queue:
         queue.enqueue(
-            "jobs.run_listing",
+            "jobs.update_project_stats_async",
             refresh_id,
             job_id=refresh_id,
             job_timeout=3600,
@@ -77,7 +79,7 @@ def enqueue_measuring(settings: Settings, refresh_id: str, count: int) -> None:
     """
     timeout = settings.clone_timeout + 3 * settings.measure_timeout + 300
     job = Queue.prepare_data(
-        "jobs.run_measuring",
+        "jobs.measure_next_async",
         (refresh_id,),
         timeout=timeout,
         result_ttl=0,
@@ -100,7 +102,9 @@ class _queue:
     def __init__(self, settings: Settings) -> None:
         if settings.redis_url is None:
             raise QueueUnavailable("REDIS_URL is not set")
-        self._connection = Redis.from_url(settings.redis_url, **hasty_options(settings.redis_url))
+        self._connection = Redis.from_url(
+            settings.redis_url, **fail_fast_options(settings.redis_url)
+        )
 
     def __enter__(self) -> Queue:
         return Queue(NAME, connection=self._connection)

@@ -13,12 +13,12 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from database import now
+from database.transaction import run_in_transaction
+from database.types import utc_now
 from errors import Superseded
 from github_source import Repository
 from models import RefreshJob, RefreshStatus, RefreshTask, TaskState
-from refresh import timing
-from refresh.transaction import transact
+from refresh import store
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def claim_next(refresh_id: str) -> Task | None:
     """
 
     def claim(session: Session) -> Task | None:
-        moment = now()
+        moment = utc_now()
         following = (
             select(RefreshTask.github_id)
             .join(RefreshJob, RefreshJob.id == RefreshTask.refresh_id)
@@ -72,7 +72,7 @@ def claim_next(refresh_id: str) -> Task | None:
         forced = session.scalar(select(RefreshJob.forced).where(RefreshJob.id == refresh_id))
         return Task(refresh_id, row.attempt, bool(forced), Repository.from_json(row.facts))
 
-    return transact(claim)
+    return run_in_transaction(claim)
 
 
 def finish(task: Task, reason: str | None, save: Callable[[Session], None]) -> None:
@@ -89,7 +89,7 @@ def finish(task: Task, reason: str | None, save: Callable[[Session], None]) -> N
             .values(
                 state=TaskState.DONE if reason is None else TaskState.FAILED,
                 reason=reason,
-                heartbeat_at=now(),
+                heartbeat_at=utc_now(),
             )
             .execution_options(synchronize_session=False)
         )
@@ -98,7 +98,7 @@ def finish(task: Task, reason: str | None, save: Callable[[Session], None]) -> N
             .where(RefreshJob.id == task.refresh_id, RefreshJob.status == RefreshStatus.RUNNING)
             .values(
                 repositories_processed=RefreshJob.repositories_processed + 1,
-                heartbeat_at=now(),
+                heartbeat_at=utc_now(),
             )
             .execution_options(synchronize_session=False)
         )
@@ -106,12 +106,12 @@ def finish(task: Task, reason: str | None, save: Callable[[Session], None]) -> N
             raise Superseded("this repository was taken over by another process")
         save(session)
 
-    transact(write)
+    run_in_transaction(write)
 
 
 def release(task: Task) -> None:
     """Hand a task that was interrupted back, unmeasured and unblamed."""
-    transact(
+    run_in_transaction(
         lambda session: session.execute(
             update(RefreshTask)
             .where(*_owned(task))
@@ -127,7 +127,7 @@ def beat(tasks: Iterable[Task]) -> None:
     keys = [(t.refresh_id, t.repository.github_id, t.attempt) for t in tasks]
 
     def write(session: Session) -> None:
-        moment = now()
+        moment = utc_now()
         session.execute(
             update(RefreshTask)
             .where(
@@ -150,13 +150,13 @@ def beat(tasks: Iterable[Task]) -> None:
         )
 
     if keys:
-        transact(write, patience=0)
+        run_in_transaction(write, patience=0)
 
 
 def rescue(refresh_id: str) -> int:
     """Free the tasks whose process has died and give how many are now waiting.
 
-    A task whose process died ``timing.MAX_DEATHS`` times is given up as failed: whatever is in
+    A task whose process died ``store.MAX_DEATHS`` times is given up as failed: whatever is in
     that repository must not take the workers down for ever.
     """
 
@@ -166,15 +166,15 @@ def rescue(refresh_id: str) -> int:
             RefreshTask.state == TaskState.RUNNING,
             or_(
                 RefreshTask.heartbeat_at.is_(None),
-                RefreshTask.heartbeat_at < now() - timedelta(seconds=timing.DEAD_AFTER),
+                RefreshTask.heartbeat_at < utc_now() - timedelta(seconds=store.DEAD_AFTER),
             ),
         )
         given_up = session.execute(
             update(RefreshTask)
-            .where(lost, RefreshTask.deaths + 1 >= timing.MAX_DEATHS)
+            .where(lost, RefreshTask.deaths + 1 >= store.MAX_DEATHS)
             .values(
                 state=TaskState.FAILED,
-                reason=f"the process that measured it died {timing.MAX_DEATHS} times",
+                reason=f"the process that measured it died {store.MAX_DEATHS} times",
             )
             .execution_options(synchronize_session=False)
         ).rowcount  # type: ignore[attr-defined]
@@ -193,7 +193,7 @@ def rescue(refresh_id: str) -> int:
             )
         return count_waiting(session, refresh_id)
 
-    return transact(free)
+    return run_in_transaction(free)
 
 
 def count_waiting(session: Session, refresh_id: str) -> int:

@@ -15,14 +15,14 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
-import routes
-from database import now
+from database.types import utc_now
 from models import RefreshJob, RefreshStatus, db
-from rate_limit import REFRESHES_A_MINUTE
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, serving
 from tests.support.wire import exchange
 from tests.support.world import World
+from web import api
+from web.access import REFRESHES_A_MINUTE
 
 TOKEN = "open-sesame-0123456789"
 SQLITE_ONLY = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -31,7 +31,7 @@ SQLITE_ONLY = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def complete_a_refresh(app: Flask, seconds_ago: float = 1) -> str:
     """Leave a completed refresh behind, and give its id."""
     with app.app_context():
-        then = now() - timedelta(seconds=seconds_ago)
+        then = utc_now() - timedelta(seconds=seconds_ago)
         row = RefreshJob(
             id="7d3b7a3e-0000-4000-8000-000000000000",
             status=RefreshStatus.COMPLETED,
@@ -116,7 +116,7 @@ def test_reads_and_preflights_want_no_token(guarded: FlaskClient):
 
 
 def test_tokens_are_compared_in_constant_time():
-    tree = ast.parse(inspect.getsource(routes._check_bearer))
+    tree = ast.parse(inspect.getsource(api._check_bearer))
     called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert "hmac.compare_digest" in called
     # The token itself meets no other comparison.

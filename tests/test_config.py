@@ -381,4 +381,4 @@ def test_only_config_reads_the_environment():
         if not {"tests", "bench", ".venv"} & set(path.relative_to(ROOT).parts)
         and ("os.environ" in (source := path.read_text()) or "getenv" in source)
     ]
-    assert readers == ["config.py"]
+    assert readers == ["config/__init__.py"]

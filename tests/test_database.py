@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, text, update
 
-from database import engine_options, instant
+from database.engine import engine_options
+from database.types import to_iso_utc
 from models import Project, db
 from tests.support.databases import opened
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 FORK = """
 import os, sys
 from sqlalchemy import text
-from models import db, forget_connections
+from database.engine import db, forget_connections
 from tests.support.databases import opened
 
 def backend(connection):
@@ -126,4 +127,4 @@ def test_a_database_url_may_choose_its_own_timeout():
 
 
 def test_an_instant_that_is_not_known_stays_so():
-    assert instant(None) is None
+    assert to_iso_utc(None) is None

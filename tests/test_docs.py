@@ -14,9 +14,8 @@ from flask import Flask
 from openapi_spec_validator import validate
 
 import app as application
-import routes
 from config import VARIABLES, Variable
-from refresh.timing import ABANDONED_AFTER, UNATTENDED_AFTER
+from refresh.store import ABANDONED_AFTER, UNATTENDED_AFTER
 from tests.support.documents import (
     NO_DATABASE,
     OPENAPI,
@@ -27,6 +26,7 @@ from tests.support.documents import (
     in_openapi,
     routes_of,
 )
+from web import api
 
 README = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "API_DOCUMENTATION.md").read_text()
@@ -91,7 +91,7 @@ def test_openapi_is_valid():
 
 
 def test_openapi_names_the_version():
-    assert OPENAPI["info"]["version"] == routes.VERSION
+    assert OPENAPI["info"]["version"] == api.VERSION
 
 
 def test_openapi_describes_no_schema_that_is_not_used():

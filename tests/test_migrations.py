@@ -15,14 +15,14 @@ from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from config import PrivateMode
+from database.schema import upgrade_database
 from models import ACTIVE, ActivityDay, Project, RefreshJob, RefreshStatus, db, recent_jobs
-from schema import upgrade_database
 from tests.support.databases import JOBS, PROJECTS, SCALES, make_first_release, opened
 
 ROOT = Path(__file__).parents[1]
 UPGRADE = """
 import sys
-from schema import upgrade_database
+from database.schema import upgrade_database
 from tests.support.databases import opened
 with opened(sys.argv[1]) as app:
     upgrade_database(app)

@@ -246,7 +246,7 @@ def test_no_process_tells_of_it_whatever_fails(service: Service, canary: World, 
     refresh(service)
 
     assert "refresh completed" in service.logs()
-    assert "jobs.run_measuring" in service.logs()  # RQ's own lines are among them
+    assert "jobs.measure_next_async" in service.logs()  # RQ's own lines are among them
     if mode == "count":
         assert "measuring a private repository" in service.logs()
     assert_untold(canary, all_told(service))

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from requests import get as fetch
 
-from database import now
+from database.types import utc_now
 from models import ActivityDay, Project, RefreshJob, RefreshStatus, db
 from tests.support.world import World
 
@@ -369,8 +369,8 @@ def test_a_refresh_under_way_is_joined(client: FlaskClient, app: Flask, world: W
         row = RefreshJob(
             id="3f0d4d3e-0000-4000-8000-000000000000",
             status=RefreshStatus.RUNNING,
-            created_at=now(),
-            heartbeat_at=now(),
+            created_at=utc_now(),
+            heartbeat_at=utc_now(),
         )
         db.session.add(row)
         db.session.commit()
@@ -388,7 +388,7 @@ def test_a_refresh_that_nobody_works_on_ends_by_itself(
 ):
     world.add("alpha")
     with app.app_context():
-        then = now() - timedelta(seconds=age)
+        then = utc_now() - timedelta(seconds=age)
         db.session.add(RefreshJob(id="gone", status=status, created_at=then, heartbeat_at=then))
         db.session.commit()
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from database import now
+from database.types import utc_now
+from jobs import refresh_if_due
 from models import RefreshJob, db
-from schedule import is_due, refresh_if_due
+from refresh.schedule import is_due
 from tests.support.service import serving, wait_until
 from tests.support.world import World
 
@@ -35,15 +36,15 @@ def ended(app: Flask, status: str, when: datetime) -> None:
 
 def due(app: Flask, moment: datetime) -> bool:
     with app.app_context():
-        return is_due(app.extensions["settings"], moment)
+        return is_due(app.config["SETTINGS"], moment)
 
 
 def test_an_empty_database_is_due_at_once(app: Flask):
-    assert due(app, now())
+    assert due(app, utc_now())
 
 
 def test_the_last_completed_refresh_says_when_the_next_is_due(app: Flask):
-    done = now()
+    done = utc_now()
     ended(app, "completed", done)
 
     assert not due(app, done + timedelta(hours=23, minutes=59))
@@ -52,7 +53,7 @@ def test_the_last_completed_refresh_says_when_the_next_is_due(app: Flask):
 
 
 def test_a_failed_refresh_is_tried_again_after_a_pause(app: Flask):
-    failed = now()
+    failed = utc_now()
     ended(app, "failed", failed)
 
     assert not due(app, failed + timedelta(minutes=14))
@@ -62,10 +63,10 @@ def test_a_failed_refresh_is_tried_again_after_a_pause(app: Flask):
 @pytest.mark.parametrize("status", ["queued", "running"])
 def test_nothing_is_due_while_a_refresh_is_active(app: Flask, status: str):
     with app.app_context():
-        db.session.add(RefreshJob(id="active", status=status, heartbeat_at=now()))
+        db.session.add(RefreshJob(id="active", status=status, heartbeat_at=utc_now()))
         db.session.commit()
 
-    assert not due(app, now())
+    assert not due(app, utc_now())
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_nothing_is_due_without_a_schedule_or_a_token(
 ):
     environment[name] = value
 
-    assert not due(request.getfixturevalue("app"), now())
+    assert not due(request.getfixturevalue("app"), utc_now())
 
 
 @pytest.mark.needs_cloc

@@ -10,8 +10,8 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
 import models
-import schema
-from database import engine_options
+from database import schema
+from database.engine import engine_options
 
 SCALES = {
     # What the first release's create_all may have made: its models are not known to the letter.

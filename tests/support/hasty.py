@@ -9,7 +9,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from refresh import timing
+from refresh import store
 
 BEAT, DEAD_AFTER, SUPERVISE_EVERY = 0.3, 2.0, 0.5
 ABANDONED_AFTER, UNATTENDED_AFTER, STALLED_AFTER = 6.0, 6.0, 15.0
@@ -17,12 +17,12 @@ ABANDONED_AFTER, UNATTENDED_AFTER, STALLED_AFTER = 6.0, 6.0, 15.0
 
 def hurry() -> None:
     """Shorten how long this process waits for signs of life."""
-    timing.BEAT = BEAT
-    timing.DEAD_AFTER = DEAD_AFTER
-    timing.ABANDONED_AFTER = ABANDONED_AFTER
-    timing.UNATTENDED_AFTER = UNATTENDED_AFTER
-    timing.STALLED_AFTER = STALLED_AFTER
-    timing.SUPERVISE_EVERY = SUPERVISE_EVERY
+    store.BEAT = BEAT
+    store.DEAD_AFTER = DEAD_AFTER
+    store.ABANDONED_AFTER = ABANDONED_AFTER
+    store.UNATTENDED_AFTER = UNATTENDED_AFTER
+    store.STALLED_AFTER = STALLED_AFTER
+    store.SUPERVISE_EVERY = SUPERVISE_EVERY
 
 
 if __name__ == "__main__":

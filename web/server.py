@@ -22,7 +22,7 @@ from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
-from headers import SECURITY_HEADERS
+from web.access import SECURITY_HEADERS
 
 HEAD_LIMIT = 64 * 1024
 PIECE = 64 * 1024

@@ -9,12 +9,12 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from config import PrivateMode
-from database import now
+from database.transaction import in_chunks, run_in_transaction
+from database.types import utc_now
 from github_source import Quota, Repository
 from models import Project, RefreshJob, RefreshTask, TaskState
-from refresh import ledger
-from refresh.plan import Known
-from refresh.transaction import in_chunks, transact
+from refresh import store
+from refresh.figures import LastMeasurement
 
 # Columns, not whole rows: an account of 10,000 repositories is held in memory several times over.
 FACTS = (
@@ -30,6 +30,7 @@ KNOWN = (
     Project.pushed_at,
     Project.default_branch,
     Project.fingerprint,
+    Project.head_sha,
     Project.stale_reason,
 )
 NO_SCOPE = "the token lacks the `repo` scope and does not show private repositories"
@@ -54,7 +55,7 @@ def find_unlisted(listed: Iterable[Repository], mode: PrivateMode, sees_private:
             and not (spared and (row.private or row.github_id is None))
         ]
 
-    return transact(find)
+    return run_in_transaction(find)
 
 
 def save_listing(
@@ -64,7 +65,7 @@ def save_listing(
     gone: Iterable[int],
     *,
     sees_private: bool,
-    choose: Callable[[dict[int, Known]], list[Repository]],
+    choose: Callable[[dict[int, LastMeasurement]], list[Repository]],
     quota: Quota | None,
 ) -> tuple[int, int]:
     """Turn a complete listing into rows and tasks, in one transaction.
@@ -75,11 +76,11 @@ def save_listing(
     """
 
     def write(session: Session) -> tuple[int, int]:
-        ledger.hold(session, refresh_id, attempt)
+        store.hold(session, refresh_id, attempt)
         for chunk in in_chunks(sorted(gone)):
             session.execute(delete(Project).where(Project.id.in_(chunk)))
         rows = session.execute(select(*FACTS, *KNOWN)).all()
-        _take_over_facts(session, listed, rows)
+        _upsert_repositories(session, listed, rows)
         if not sees_private:
             session.execute(
                 update(Project).where(Project.private.is_(True)).values(stale_reason=NO_SCOPE)
@@ -92,13 +93,13 @@ def save_listing(
             .values(
                 total_repositories=len(listed),
                 repositories_processed=len(listed) - len(chosen),
-                planned_at=now(),
+                planned_at=utc_now(),
                 **_told(quota),
             )
         )
         return len(chosen), len(listed)
 
-    return transact(write)
+    return run_in_transaction(write)
 
 
 def _told(quota: Quota | None) -> dict[str, Any]:
@@ -107,7 +108,9 @@ def _told(quota: Quota | None) -> dict[str, Any]:
     return {"rate_limit_remaining": quota.remaining, "rate_limit_reset_at": quota.resets_at}
 
 
-def _take_over_facts(session: Session, listed: Sequence[Repository], rows: Sequence[Any]) -> None:
+def _upsert_repositories(
+    session: Session, listed: Sequence[Repository], rows: Sequence[Any]
+) -> None:
     by_id = {row.github_id: row for row in rows if row.github_id is not None}
     by_name = {row.name: row for row in rows if row.github_id is None}
     matched = [by_id.get(each.github_id) or by_name.get(each.name) for each in listed]
@@ -178,13 +181,13 @@ def _add_tasks(session: Session, refresh_id: str, chosen: Sequence[Repository]) 
         session.execute(insert(RefreshTask), chunk)
 
 
-def _known(rows: Iterable[Any]) -> dict[int, Known]:
+def _known(rows: Iterable[Any]) -> dict[int, LastMeasurement]:
     return {
-        row.github_id: Known(
-            row.github_id,
+        row.github_id: LastMeasurement(
             row.pushed_at,
             row.default_branch,
             row.fingerprint,
+            row.head_sha,
             stale=row.stale_reason is not None,
         )
         for row in rows

@@ -14,11 +14,38 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from database import now
+from database.transaction import PATIENCE, run_in_transaction
+from database.types import utc_now
 from errors import Superseded
 from models import ACTIVE, RefreshJob, RefreshStatus, RefreshTask, TaskState
-from refresh import timing
-from refresh.transaction import PATIENCE, transact
+
+# Seconds. Read where they are used, so that a process started for a test can shorten them.
+BEAT = 10.0
+"""A process at work writes a heartbeat this often."""
+
+DEAD_AFTER = 30.0
+"""Work whose heartbeat is older than this has lost its process and may be taken over."""
+
+ABANDONED_AFTER = 120.0
+"""A running refresh that nobody took over within this time ends as failed."""
+
+UNATTENDED_AFTER = 300.0
+"""A queued refresh that no worker took up within this time ends as failed."""
+
+STALLED_AFTER = 600.0
+"""The workers' parent process keeps a refresh alive no longer than this without any progress."""
+
+SUPERVISE_EVERY = 10.0
+"""The worker's parent process looks after refreshes this often."""
+
+RETRY_FAILED_AFTER = 900.0
+"""The schedule does not start a refresh again sooner than this after one that failed."""
+
+ANSWER_WITHIN = 2.0
+"""A request waits for a database that is away no longer than this."""
+
+MAX_DEATHS = 3
+"""A piece of work whose process died this often is given up."""
 
 OPEN = (TaskState.QUEUED, TaskState.RUNNING)
 UNATTENDED = "no worker took this refresh up: is `python worker.py` running?"
@@ -37,12 +64,12 @@ def open_refresh(forced: bool) -> tuple[RefreshJob, bool]:
         row = RefreshJob(
             id=str(uuid.uuid4()),
             status=RefreshStatus.QUEUED,
-            created_at=now(),
-            heartbeat_at=now(),
+            created_at=utc_now(),
+            heartbeat_at=utc_now(),
             forced=forced,
         )
         try:
-            transact(lambda session, row=row: session.add(row))  # type: ignore[misc]
+            run_in_transaction(lambda session, row=row: session.add(row))  # type: ignore[misc]
         except IntegrityError:
             continue  # another process opened one between the look and the insert
         return row, True
@@ -50,7 +77,7 @@ def open_refresh(forced: bool) -> tuple[RefreshJob, bool]:
 
 def find_refresh(refresh_id: str) -> RefreshJob | None:
     """Fetch one refresh."""
-    return transact(lambda session: session.get(RefreshJob, refresh_id))
+    return run_in_transaction(lambda session: session.get(RefreshJob, refresh_id))
 
 
 def find_active(patience: float = PATIENCE) -> RefreshJob | None:
@@ -63,7 +90,7 @@ def find_active(patience: float = PATIENCE) -> RefreshJob | None:
 
 
 def _fetch_active(patience: float) -> RefreshJob | None:
-    return transact(
+    return run_in_transaction(
         lambda session: session.scalar(select(RefreshJob).where(RefreshJob.status.in_(ACTIVE))),
         patience,
     )
@@ -71,14 +98,14 @@ def _fetch_active(patience: float) -> RefreshJob | None:
 
 def _is_abandoned(active: RefreshJob) -> bool:
     running = active.status == RefreshStatus.RUNNING
-    limit = timing.ABANDONED_AFTER if running else timing.UNATTENDED_AFTER
+    limit = ABANDONED_AFTER if running else UNATTENDED_AFTER
     beat = active.heartbeat_at
-    return beat is None or beat < now() - timedelta(seconds=limit)
+    return beat is None or beat < utc_now() - timedelta(seconds=limit)
 
 
 def find_last(status: RefreshStatus) -> RefreshJob | None:
     """Fetch the refresh that was the last to end with this status."""
-    return transact(
+    return run_in_transaction(
         lambda session: session.scalar(
             select(RefreshJob)
             .where(RefreshJob.status == status, RefreshJob.completed_at.isnot(None))
@@ -96,7 +123,7 @@ def claim_listing(refresh_id: str) -> tuple[int, bool] | None:
     """
 
     def claim(session: Session) -> tuple[int, bool] | None:
-        moment = now()
+        moment = utc_now()
         row = session.execute(
             update(RefreshJob)
             .where(
@@ -119,12 +146,12 @@ def claim_listing(refresh_id: str) -> tuple[int, bool] | None:
         ).one_or_none()
         return None if row is None else (row.attempt, row.forced)
 
-    return transact(claim)
+    return run_in_transaction(claim)
 
 
 def release_listing(refresh_id: str, attempt: int) -> None:
     """Hand a listing that was interrupted back, for another process to take on."""
-    transact(
+    run_in_transaction(
         lambda session: session.execute(
             update(RefreshJob)
             .where(
@@ -133,7 +160,7 @@ def release_listing(refresh_id: str, attempt: int) -> None:
                 RefreshJob.status == RefreshStatus.RUNNING,
                 RefreshJob.planned_at.is_(None),
             )
-            .values(status=RefreshStatus.QUEUED, heartbeat_at=now())
+            .values(status=RefreshStatus.QUEUED, heartbeat_at=utc_now())
         )
     )
 
@@ -151,7 +178,7 @@ def hold(session: Session, refresh_id: str, attempt: int) -> None:
             RefreshJob.status == RefreshStatus.RUNNING,
             RefreshJob.planned_at.is_(None),
         )
-        .values(heartbeat_at=now())
+        .values(heartbeat_at=utc_now())
     )
     if held.rowcount != 1:  # type: ignore[attr-defined]
         raise Superseded("this refresh has ended or was taken over by another process")
@@ -159,11 +186,11 @@ def hold(session: Session, refresh_id: str, attempt: int) -> None:
 
 def beat(refresh_id: str) -> None:
     """Write a sign of life for a refresh that is active."""
-    transact(
+    run_in_transaction(
         lambda session: session.execute(
             update(RefreshJob)
             .where(RefreshJob.id == refresh_id, RefreshJob.status.in_(ACTIVE))
-            .values(heartbeat_at=now())
+            .values(heartbeat_at=utc_now())
         ),
         patience=0,
     )
@@ -184,7 +211,7 @@ def close_if_done(refresh_id: str) -> RefreshJob | None:
                 RefreshJob.planned_at.isnot(None),
                 ~exists().where(RefreshTask.refresh_id == refresh_id, RefreshTask.state.in_(OPEN)),
             )
-            .values(status=RefreshStatus.COMPLETED, completed_at=now(), heartbeat_at=now())
+            .values(status=RefreshStatus.COMPLETED, completed_at=utc_now(), heartbeat_at=utc_now())
             .returning(RefreshJob)
             .execution_options(populate_existing=True)
         )
@@ -203,7 +230,7 @@ def close_if_done(refresh_id: str) -> RefreshJob | None:
         _drop_tasks(session, refresh_id)
         return row
 
-    return transact(close)
+    return run_in_transaction(close)
 
 
 def fail(refresh_id: str, message: str) -> bool:
@@ -211,34 +238,34 @@ def fail(refresh_id: str, message: str) -> bool:
 
     Figures that were already saved stay. Tells whether this call ended it.
     """
-    return transact(lambda session: _fail(session, RefreshJob.id == refresh_id, message))
+    return run_in_transaction(lambda session: _fail(session, RefreshJob.id == refresh_id, message))
 
 
 def end_abandoned(patience: float = PATIENCE) -> None:
     """End as failed the active refresh that nobody has worked on for too long."""
     unattended = and_(
         RefreshJob.status == RefreshStatus.QUEUED,
-        _older(RefreshJob.heartbeat_at, timing.UNATTENDED_AFTER),
+        _older(RefreshJob.heartbeat_at, UNATTENDED_AFTER),
     )
     abandoned = and_(
         RefreshJob.status == RefreshStatus.RUNNING,
-        _older(RefreshJob.heartbeat_at, timing.ABANDONED_AFTER),
+        _older(RefreshJob.heartbeat_at, ABANDONED_AFTER),
     )
-    either = transact(
+    either = run_in_transaction(
         lambda session: session.scalar(select(RefreshJob.id).where(or_(unattended, abandoned))),
         patience,
     )
     if either is None:
         return  # the ordinary case costs one indexed read and no write lock
-    transact(lambda session: _fail(session, unattended, UNATTENDED))
-    transact(lambda session: _fail(session, abandoned, ABANDONED))
+    run_in_transaction(lambda session: _fail(session, unattended, UNATTENDED))
+    run_in_transaction(lambda session: _fail(session, abandoned, ABANDONED))
 
 
 def _fail(session: Session, which: ColumnElement[bool], message: str) -> bool:
     ended = session.scalars(
         update(RefreshJob)
         .where(which, RefreshJob.status.in_(ACTIVE))
-        .values(status=RefreshStatus.FAILED, completed_at=now(), error_message=message)
+        .values(status=RefreshStatus.FAILED, completed_at=utc_now(), error_message=message)
         .returning(RefreshJob.id)
     ).all()
     for refresh_id in ended:
@@ -251,8 +278,8 @@ def _drop_tasks(session: Session, refresh_id: str) -> None:
 
 
 def _dead(column: InstrumentedAttribute[datetime | None]) -> ColumnElement[bool]:
-    return _older(column, timing.DEAD_AFTER)
+    return _older(column, DEAD_AFTER)
 
 
 def _older(column: InstrumentedAttribute[datetime | None], seconds: float) -> ColumnElement[bool]:
-    return or_(column.is_(None), column < now() - timedelta(seconds=seconds))
+    return or_(column.is_(None), column < utc_now() - timedelta(seconds=seconds))

@@ -15,7 +15,7 @@ from errors import Superseded
 from github_source import Repository
 from measure import Count, Day, Figures, History
 from models import Project, db
-from refresh import figures, ledger, tasks
+from refresh import figures, store, tasks
 
 NOBODY = -1
 """An id that GitHub gives to no repository."""
@@ -39,13 +39,13 @@ _FIGURES = Figures("", _HISTORY, Count(0, "", "", None, {}), since=None)
 _MEASURED = figures.Measured("", _FIGURES, languages={})
 
 
-def rehearse() -> None:
+def warm_up() -> None:
     """Run what a job runs, for a refresh that is not there, and leave nothing behind."""
     tasks.claim_next(_TASK.refresh_id)
-    figures.find_prior(NOBODY)
+    figures.find_last_measurement(NOBODY)
     with contextlib.suppress(Superseded):
         tasks.finish(_TASK, None, _save_nothing)
-    ledger.close_if_done(_TASK.refresh_id)
+    store.close_if_done(_TASK.refresh_id)
     with Session(db.engine) as session:  # closed without a commit
         session.add(Project(github_id=NOBODY, name="", empty=True))
         session.flush()

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-HOME = Path(__file__).resolve().parent
+HOME = Path(__file__).resolve().parent.parent
 DEFAULT_PORTS = {"http": 80, "https": 443}
 POSTGRESQL_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg2")
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from models import db
+from database.engine import db
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ PATIENCE = 30.0
 CHUNK = 500
 
 
-def transact(work: Callable[[Session], T], patience: float = PATIENCE) -> T:
+def run_in_transaction(work: Callable[[Session], T], patience: float = PATIENCE) -> T:
     """Run ``work`` in a transaction of its own and commit it.
 
     Where the database went away or was locked, the whole transaction is tried again for

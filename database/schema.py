@@ -12,9 +12,9 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import Migrate
 
-from models import db
+from database.engine import db
 
-MIGRATIONS: Final = str(Path(__file__).with_name("migrations"))
+MIGRATIONS: Final = str(Path(__file__).resolve().parent.parent / "migrations")
 
 migrate = Migrate(db=db, directory=MIGRATIONS)
 

@@ -13,10 +13,10 @@ from datetime import timedelta
 
 import measure
 from config import Settings
-from database import now
+from database.types import utc_now
 from errors import QueueUnavailable
 from models import RefreshJob, RefreshStatus
-from refresh import ledger, queue, tasks, timing
+from refresh import queue, store, tasks
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Supervisor:
         taken a job off it and not yet claimed its task.
         """
         measure.sweep()
-        refresh = ledger.find_active()
+        refresh = store.find_active()
         if refresh is None:
             self._was_empty = False
             return
@@ -48,7 +48,7 @@ class Supervisor:
                 empty = False
             self._was_empty = empty
             if not self._is_stalled(refresh):
-                ledger.beat(refresh.id)
+                store.beat(refresh.id)
         except QueueUnavailable as error:
             log.warning("the refresh cannot be looked after: %s", error)
 
@@ -60,7 +60,7 @@ class Supervisor:
         progress = (refresh.id, refresh.status, refresh.attempt, refresh.repositories_processed)
         if progress != self._progress:
             self._progress, self._progress_at = progress, time.monotonic()
-        return time.monotonic() - self._progress_at > timing.STALLED_AFTER
+        return time.monotonic() - self._progress_at > store.STALLED_AFTER
 
     def _carry_on(self, refresh: RefreshJob) -> None:
         if refresh.planned_at is None:
@@ -70,19 +70,19 @@ class Supervisor:
         if waiting:
             log.info("putting %d repositories on the queue again", waiting)
             queue.enqueue_measuring(self._settings, refresh.id, waiting)
-        elif ledger.close_if_done(refresh.id) is not None:
+        elif store.close_if_done(refresh.id) is not None:
             log.info("closed a refresh whose last process had died")
 
     def _carry_on_listing(self, refresh: RefreshJob) -> None:
         alive = (
             refresh.status == RefreshStatus.RUNNING
             and refresh.heartbeat_at is not None
-            and now() - refresh.heartbeat_at < timedelta(seconds=timing.DEAD_AFTER)
+            and utc_now() - refresh.heartbeat_at < timedelta(seconds=store.DEAD_AFTER)
         )
         if alive:
             return
-        if refresh.attempt >= timing.MAX_DEATHS:
-            ledger.fail(
+        if refresh.attempt >= store.MAX_DEATHS:
+            store.fail(
                 refresh.id, f"the process that listed the repositories died {refresh.attempt} times"
             )
             return

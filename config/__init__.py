@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import config_checks as check
+from config import checks as check
 from errors import ConfigError
 
 ORIGINS = (

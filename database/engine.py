@@ -1,99 +1,44 @@
-"""What both database engines need so that they behave alike: column types and connections."""
+"""The database connection: `db`, its engine's options, and what a fault of it means."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import JSON, DateTime, Dialect, String, Text, make_url
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import MetaData, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.orm import DeclarativeBase
 
 LOCK_WAIT: Final = 30.0
 """How many seconds a writer waits for another one on SQLite."""
 
 NO_DATABASE: Final = "the database does not answer"
-"""What the public is told then."""
+"""The public message for an unreachable database."""
 
 
-def now() -> datetime:
-    """Give the present instant, aware, in UTC."""
-    return datetime.now(UTC)
+class Base(DeclarativeBase):
+    """Share one metadata among the tables, with every constraint named.
 
-
-def instant(moment: datetime | None) -> str | None:
-    """Write an aware instant as ISO 8601 in UTC to the second, ending in Z; None stays None."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
-
-
-def clean_text(value: str) -> str:
-    """Leave out what one of the engines refuses: NUL characters and lone surrogates."""
-    return value.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
-
-
-def clean_json(value: Any) -> Any:
-    """Clean every text in a structure of dicts, lists and tuples, keys included."""
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, dict):
-        return {clean_json(key): clean_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [clean_json(item) for item in value]
-    return value
-
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """Keep an instant as a UTC timestamp without a zone, and give it back aware.
-
-    The first release kept its timestamps in this form. ValueError on a naive datetime.
+    The names are those that PostgreSQL gives by itself, so that a table made before there was a
+    naming convention has the same ones.
     """
 
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn an aware instant into naive UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("an instant without a time zone cannot be stored")
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn naive UTC into an aware instant."""
-        return None if value is None else value.replace(tzinfo=UTC)
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
 
 
-class CleanText(TypeDecorator[str]):
-    """Keep text that both engines take: a VARCHAR where a length is given, else a TEXT."""
-
-    impl = String
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Choose between VARCHAR and TEXT."""
-        length = self.impl_instance.length  # type: ignore[attr-defined]
-        return dialect.type_descriptor(Text() if length is None else String(length))
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Clean the text."""
-        return None if value is None else clean_text(value)
-
-
-class CleanJSON(TypeDecorator[Any]):
-    """Keep a structure as JSON; None is NULL. A change inside the structure goes unnoticed."""
-
-    impl = JSON(none_as_null=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        """Clean the texts in the structure."""
-        return clean_json(value)
+db = SQLAlchemy(model_class=Base)
 
 
 def is_unavailable(error: SQLAlchemyError) -> bool:
@@ -157,3 +102,16 @@ def engine_options(url: str) -> dict[str, Any]:
         "hide_parameters": True,
         "connect_args": {k: v for k, v in arguments.items() if k not in parsed.query},
     }
+
+
+_inherited: list[Any] = []
+
+
+def forget_connections(app: Flask) -> None:
+    """Leave the parent's connections alone; to be called in a child right after the fork."""
+    with app.app_context():
+        for engine in db.engines.values():
+            # Kept for good: when they are collected, connections are closed, and closing one
+            # here would say goodbye to the server in the parent's name.
+            _inherited.append(engine.pool)
+            engine.dispose(close=False)

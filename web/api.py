@@ -12,11 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import rollup
 from config import PrivateMode, Settings
-from database import NO_DATABASE, instant
+from database.engine import NO_DATABASE
+from database.types import to_iso_utc
 from errors import RefreshError, TokenWrong
-from jobs import Outcome, Ticket, request_refresh
+from jobs import Outcome, RefreshResult, request_refresh
 from models import RefreshJob, RefreshStatus, counted, db, find_visible, recent_jobs, visible
-from refresh import ledger, queue, timing
+from refresh import queue, store
 
 VERSION = "2.0.0"
 
@@ -31,10 +32,10 @@ ENDPOINTS = {
     "GET /api/refresh/jobs": "The 10 most recent refreshes",
 }
 
-api = Blueprint("api", __name__)
+blueprint = Blueprint("api", __name__)
 
 
-@api.get("/")
+@blueprint.get("/")
 def index() -> ResponseReturnValue:
     """Say what this is and which routes there are."""
     return {
@@ -45,7 +46,7 @@ def index() -> ResponseReturnValue:
     }
 
 
-@api.get("/api/health")
+@blueprint.get("/api/health")
 def health() -> ResponseReturnValue:
     """Tell whether the database answers, and report on Redis, GitHub's quota and refreshes."""
     try:
@@ -56,7 +57,7 @@ def health() -> ResponseReturnValue:
             .order_by(RefreshJob.created_at.desc())
             .limit(1)
         )
-        completed = ledger.find_last(RefreshStatus.COMPLETED)
+        completed = store.find_last(RefreshStatus.COMPLETED)
     except SQLAlchemyError:
         db.session.rollback()
         return {"status": "unhealthy", "database": "unreachable", "error": NO_DATABASE}, 503
@@ -71,19 +72,19 @@ def health() -> ResponseReturnValue:
         if last is None
         else {
             "remaining": last.rate_limit_remaining,
-            "resets_at": instant(last.rate_limit_reset_at),
+            "resets_at": to_iso_utc(last.rate_limit_reset_at),
         },
-        "last_completed_refresh": instant(completed.completed_at) if completed else None,
+        "last_completed_refresh": to_iso_utc(completed.completed_at) if completed else None,
     }
 
 
-@api.get("/api/projects")
+@blueprint.get("/api/projects")
 def list_projects() -> ResponseReturnValue:
     """Give every project that may be named, by name."""
     return [row.to_json() for row in db.session.scalars(visible(_mode()))]
 
 
-@api.get("/api/project/<name>")
+@blueprint.get("/api/project/<name>")
 def show_project(name: str) -> ResponseReturnValue:
     """Give one project."""
     row = find_visible(name, _mode())
@@ -92,13 +93,13 @@ def show_project(name: str) -> ResponseReturnValue:
     return row.to_json()
 
 
-@api.get("/api/metrics")
+@blueprint.get("/api/metrics")
 def metrics() -> ResponseReturnValue:
     """Give the figures across all projects."""
     return rollup.compute(db.session.scalars(counted(_mode())).all(), _mode())
 
 
-@api.post("/api/refresh")
+@blueprint.post("/api/refresh")
 def start_refresh() -> ResponseReturnValue:
     """Start a refresh, or join the one under way."""
     _check_bearer(_settings())
@@ -106,20 +107,20 @@ def start_refresh() -> ResponseReturnValue:
     return _answer(request_refresh(_settings(), forced=forced))
 
 
-@api.get("/api/refresh/status/<job_id>")
+@blueprint.get("/api/refresh/status/<job_id>")
 def show_refresh(job_id: str) -> ResponseReturnValue:
     """Give one refresh."""
-    ledger.end_abandoned(timing.ANSWER_WITHIN)
+    store.end_abandoned(store.ANSWER_WITHIN)
     row = db.session.get(RefreshJob, job_id)
     if row is None or row.id != job_id:
         return {"error": "no such refresh"}, 404
     return row.to_json(_mode())
 
 
-@api.get("/api/refresh/jobs")
+@blueprint.get("/api/refresh/jobs")
 def list_refreshes() -> ResponseReturnValue:
     """Give the 10 most recent refreshes, newest first."""
-    ledger.end_abandoned(timing.ANSWER_WITHIN)
+    store.end_abandoned(store.ANSWER_WITHIN)
     return [row.to_json(_mode()) for row in db.session.scalars(recent_jobs())]
 
 
@@ -133,13 +134,13 @@ def _check_bearer(settings: Settings) -> None:
         raise TokenWrong
 
 
-def _answer(ticket: Ticket) -> ResponseReturnValue:
-    refresh = ticket.refresh
-    if ticket.outcome is Outcome.RAN:
+def _answer(result: RefreshResult) -> ResponseReturnValue:
+    refresh = result.refresh
+    if result.outcome is Outcome.RAN:
         if refresh.status != RefreshStatus.COMPLETED:
             raise RefreshError(refresh.explain(_mode()) or "the refresh has failed")
         return {"message": "refresh completed", **_summary(refresh)}
-    if ticket.outcome is Outcome.RECENT and not queue.is_reachable(_settings()):
+    if result.outcome is Outcome.RECENT and not queue.is_reachable(_settings()):
         return {"message": "the figures were refreshed only just now", **_summary(refresh)}
     messages = {
         Outcome.QUEUED: "refresh queued",
@@ -147,7 +148,7 @@ def _answer(ticket: Ticket) -> ResponseReturnValue:
         Outcome.RECENT: "the figures were refreshed only just now",
     }
     return {
-        "message": messages[ticket.outcome],
+        "message": messages[result.outcome],
         "job_id": refresh.id,
         "status": refresh.status,
         "check_status_url": url_for("api.show_refresh", job_id=refresh.id),
@@ -164,7 +165,7 @@ def _summary(refresh: RefreshJob) -> dict[str, Any]:
 
 
 def _settings() -> Settings:
-    settings: Settings = current_app.extensions["settings"]
+    settings: Settings = current_app.config["SETTINGS"]
     return settings
 
 

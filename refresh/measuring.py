@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 import measure
 from config import PrivateMode, Settings
-from database import is_unavailable
+from database.engine import is_unavailable
 from errors import (
     EmptyRepository,
     GitHubError,
@@ -27,7 +27,7 @@ from errors import (
 )
 from github_source import GitHub, Repository
 from measure import Figures
-from refresh import figures, ledger, tasks
+from refresh import figures, store, tasks
 from refresh.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def label(settings: Settings, repository: Repository) -> str:
     return repository.name
 
 
-def carry_out(settings: Settings, task: Task) -> str | None:
+def measure_and_save(settings: Settings, task: Task) -> str | None:
     """Measure a claimed repository and save what came of it; give why it failed, or ``None``.
 
     What concerns the whole refresh ends it: a refused token, a used-up quota. Raises Interrupted,
@@ -67,7 +67,7 @@ def carry_out(settings: Settings, task: Task) -> str | None:
         tasks.release(task)
         raise
     except (TokenRefused, RateLimited) as error:
-        ledger.fail(task.refresh_id, str(error))
+        store.fail(task.refresh_id, str(error))
         raise Superseded(str(error)) from error
     except JobTimeoutException:
         # An ordinary Exception to Python; the programs have limits of their own, far below this.
@@ -117,14 +117,14 @@ def _measure(
         raise RepositoryTooLarge(
             f"it is larger than MAX_REPO_MB ({settings.max_repo_mb} MB) and is not cloned"
         )
-    prior = figures.find_prior(repository.github_id)
+    last = figures.find_last_measurement(repository.github_id)
     fingerprint = _todays_fingerprint(options)
     since = None
-    if prior.fingerprint == fingerprint and prior.default_branch == repository.default_branch:
-        since = prior.head_sha
+    if last.fingerprint == fingerprint and last.default_branch == repository.default_branch:
+        since = last.head_sha
     if task.forced:
         since = None
-    if since is not None and not prior.stale:
+    if since is not None and not last.stale:
         source = _source(settings, repository)
         if measure.remote_head(source, options) == since:
             # Pushed to, but not on the branch that is measured.

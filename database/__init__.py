@@ -1,0 +1,1 @@
+"""The database: its engine, schema, column types and transactions."""

@@ -1,0 +1,86 @@
+"""Column types that behave alike on SQLite and PostgreSQL, and the timestamps they hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, String, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+def utc_now() -> datetime:
+    """Give the present instant, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def to_iso_utc(moment: datetime | None) -> str | None:
+    """Write an aware instant as ISO 8601 in UTC to the second, ending in Z; None stays None."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def clean_text(value: str) -> str:
+    """Leave out what one of the engines refuses: NUL characters and lone surrogates."""
+    return value.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
+
+
+def clean_json(value: Any) -> Any:
+    """Clean every text in a structure of dicts, lists and tuples, keys included."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {clean_json(key): clean_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean_json(item) for item in value]
+    return value
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Keep an instant as a UTC timestamp without a zone, and give it back aware.
+
+    The first release kept its timestamps in this form. ValueError on a naive datetime.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware instant into naive UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant without a time zone cannot be stored")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn naive UTC into an aware instant."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class CleanText(TypeDecorator[str]):
+    """Keep text that both engines take: a VARCHAR where a length is given, else a TEXT."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose between VARCHAR and TEXT."""
+        length = self.impl_instance.length  # type: ignore[attr-defined]
+        return dialect.type_descriptor(Text() if length is None else String(length))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Clean the text."""
+        return None if value is None else clean_text(value)
+
+
+class CleanJSON(TypeDecorator[Any]):
+    """Keep a structure as JSON; None is NULL. A change inside the structure goes unnoticed."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Clean the texts in the structure."""
+        return clean_json(value)
