@@ -6,19 +6,22 @@
 #
 # FD is a listening socket. A request is four bytes that tell its length, and as many bytes of
 # fields with NULs between them: the seconds that the run may take, its folder, and its environment
-# as NAME=VALUE. The answer is the run's stdout, a NUL and how it ended: its exit code, minus the
-# signal that ended it, or `timeout`. A client that hangs up ends the run.
+# as NAME=VALUE. The answer is the run's stdout, a NUL, the end of its stderr, a NUL and how it ended:
+# its exit code, minus the signal that ended it, or `timeout`. A client that hangs up ends the run.
 
 package ForkServer;
 
 use strict;
 use warnings;
 
-use POSIX qw(WNOHANG);
+use IO::Handle;
+use POSIX qw(EINTR WNOHANG);
 use Time::HiRes qw(setitimer time ITIMER_PROF);
 
 # Seconds; a signal that comes just ahead of a wait does not end it.
 use constant POLL => 0.1;
+
+use constant STDERR_KEPT => 64 * 1024;
 
 INIT { serve(shift @ARGV) }
 
@@ -46,11 +49,16 @@ sub attend {
     my ($stopped, $gone, $late);
     local $SIG{CHLD} = sub { };    # ends a wait
     local @SIG{qw(HUP INT TERM)} = (sub { $stopped = 1 }) x 3;
+    pipe(my $errors, my $written) or POSIX::_exit(1);
     my $run = fork // POSIX::_exit(1);
     if ($run == 0) {
-        begin($client, $seconds, $folder, @environment);
+        close $errors;
+        begin($client, $written, $seconds, $folder, @environment);
         return 1;
     }
+    close $written;
+    $errors->blocking(0);
+    my $stderr = '';
     setpgrp $run, $run;    # as the run does itself, whoever is first
     my $deadline = time + $seconds;
     until (waitpid($run, WNOHANG)) {
@@ -60,18 +68,29 @@ sub attend {
             waitpid $run, 0;
             last;
         }
-        ($gone) = await(POLL, $client);
+        ($gone, my $told) = await(POLL, $client, $errors);
+        $errors = undef if $told && !keep_end(\$stderr, $errors);
     }
     my $status = $?;
     kill KILL => -$run;    # what it has started and left behind
+    1 while $errors && keep_end(\$stderr, $errors);
+    $stderr =~ tr/\0/?/;
     my $signal = $stopped ? POSIX::SIGTERM : $status & 127;
     my $how = $late ? 'timeout' : $signal ? -$signal : $status >> 8;
-    syswrite $client, "\0$how" if !$gone;
+    put($client, "\0$stderr\0$how") if !$gone;
     POSIX::_exit(0);
 }
 
+# Read what has come; false at the end, or when nothing more is there now.
+sub keep_end {
+    my ($text, $handle) = @_;
+    sysread($handle, $$text, STDERR_KEPT, length $$text) or return;
+    $$text = substr $$text, -STDERR_KEPT() if length $$text > STDERR_KEPT;
+    return 1;
+}
+
 sub begin {
-    my ($client, $seconds, $folder, @environment) = @_;
+    my ($client, $written, $seconds, $folder, @environment) = @_;
     setpgrp;
     # Should the keeper be killed: the default answer to the timer's signal is to end.
     setitimer(ITIMER_PROF, $seconds);
@@ -79,6 +98,7 @@ sub begin {
     chdir $folder or POSIX::_exit(1);
     open(STDIN,  '<',  '/dev/null') or POSIX::_exit(1);
     open(STDOUT, '>&', $client)     or POSIX::_exit(1);
+    open(STDERR, '>&', $written)    or POSIX::_exit(1);
 }
 
 sub request {
@@ -96,13 +116,24 @@ sub take {
     return $taken;
 }
 
+sub put {
+    my ($client, $text) = @_;
+    my $done = 0;
+    while ($done < length $text) {
+        my $written = syswrite $client, $text, length($text) - $done, $done;
+        return if !defined $written && $! != EINTR;
+        $done += $written // 0;
+    }
+}
+
 # Tell which of some handles can be read, waiting for so many seconds; a signal ends the wait.
+# Handles that are undef cannot.
 sub await {
     my ($seconds, @handles) = @_;
     my $ready = '';
-    vec($ready, fileno $_, 1) = 1 for @handles;
+    vec($ready, fileno $_, 1) = 1 for grep { defined } @handles;
     return if select($ready, undef, undef, $seconds) < 1;
-    return map { vec $ready, fileno $_, 1 } @handles;
+    return map { defined && vec $ready, fileno $_, 1 } @handles;
 }
 
 sub reap {

@@ -81,8 +81,8 @@ class Cloc:
         try:
             if server is not None:
                 with contextlib.suppress(ServerGone):
-                    output = server.run(cwd=tree, env=env, timeout=timeout, leash=leash)
-                    return parse_csv(output.decode(errors="replace"))
+                    done = server.run(cwd=tree, env=env, timeout=timeout, leash=leash)
+                    return parse_csv(done.stdout.decode(errors="replace"))
             output = run(
                 [self.path, *COUNT], cwd=tree, env=env, timeout=timeout, leash=leash
             ).stdout

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from errors import CommandError, CommandTimeout, Interrupted
 
-from .command import ASKED_TO_STOP, GRACE
+from .command import ASKED_TO_STOP, GRACE, CompletedOutput
 from .leash import Leash, hold, is_stopped, let_go
 
 CHUNK = 64 * 1024
@@ -79,8 +79,8 @@ class ForkServer:
 
     def run(
         self, *, cwd: Path, env: Mapping[str, str], timeout: float, leash: Leash | None = None
-    ) -> bytes:
-        """Run the program to its end and return what it wrote to stdout.
+    ) -> CompletedOutput:
+        """Run the program to its end and return what it wrote.
 
         Raises CommandError on any exit code but 0, CommandTimeout after `timeout` seconds,
         Interrupted when the program, or this process, was asked to stop, and ServerGone.
@@ -105,25 +105,27 @@ class ForkServer:
                 raise ServerGone(str(error)) from error
             finally:
                 let_go(hang_up)
-        output, _, how = answer.rpartition(b"\0")
+        told, _, how = answer.rpartition(b"\0")
+        output, _, errors = told.rpartition(b"\0")
+        stderr = errors.decode(errors="replace")
         if how != b"0":
-            self._judge(how, leash)
-        return output
+            self._judge(how, stderr, leash)
+        return CompletedOutput(output, stderr)
 
     def _unlink(self) -> None:
         (self._folder / SOCKET).unlink(missing_ok=True)
 
-    def _judge(self, how: bytes, leash: Leash | None) -> NoReturn:
+    def _judge(self, how: bytes, stderr: str, leash: Leash | None) -> NoReturn:
         if is_stopped(leash):
             raise Interrupted("this process is stopping")
         if how == b"timeout":
-            raise CommandTimeout(self._command, -signal.SIGKILL)
+            raise CommandTimeout(self._command, -signal.SIGKILL, stderr)
         if not how.removeprefix(b"-").isdigit():
             raise ServerGone("it hung up")
         code = int(how)
         if -code in ASKED_TO_STOP:
             raise Interrupted("the program was asked to stop")
-        raise CommandError(self._command, code)
+        raise CommandError(self._command, code, stderr)
 
 
 def _interpreter(program: Path) -> list[str]:

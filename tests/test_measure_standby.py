@@ -19,7 +19,7 @@ import pytest
 from errors import CommandError, CommandTimeout, Interrupted
 from measure import Count, Options, Standby, allow_again, stop_all
 from measure.cloc import find_cloc
-from measure.command import Deadline
+from measure.command import STDERR_KEPT, Deadline
 from measure.fork_server import ForkServer, ServerGone
 from measure.leash import Leash
 from measure.loc import count
@@ -128,7 +128,10 @@ def test_forked_processes_share_it(tmp_path: Path):
         pid = os.fork()
         if pid == 0:
             server = server_of(find_cloc(chosen.cloc_path, chosen.search_path))
-            done = server is not None and b"SUM" in server.run(cwd=tmp_path, env=ENV, timeout=30)
+            done = (
+                server is not None
+                and b"SUM" in server.run(cwd=tmp_path, env=ENV, timeout=30).stdout
+            )
             os._exit(0 if done else 1)
         assert os.waitpid(pid, 0)[1] == 0
 
@@ -161,7 +164,9 @@ def test_one_that_is_gone_is_done_without_and_renewed(tmp_path: Path):
         second = server_of(cloc)
         assert second is not first
         assert second
-        assert second.run(cwd=tmp_path / "tree", env=ENV, timeout=30).endswith(b"1,SUM,0,0,1\n")
+        assert second.run(cwd=tmp_path / "tree", env=ENV, timeout=30).stdout.endswith(
+            b"1,SUM,0,0,1\n"
+        )
 
     assert (result.loc, result.source) == (1, "cloc")
 
@@ -176,14 +181,14 @@ def test_a_cloc_that_was_exchanged_is_not_counted_with(tmp_path: Path):
     with Standby(chosen) as standby:
         old = server_of(cloc)
         assert old
-        assert old.run(cwd=tmp_path, env=ENV, timeout=30) == b"old\n"
+        assert old.run(cwd=tmp_path, env=ENV, timeout=30).stdout == b"old\n"
         program.write_text("#!/usr/bin/env perl\nprint qq(new\\n);\n")
         os.utime(program, (1, 1))
         assert server_of(cloc) is None
         standby.renew()
         new = server_of(cloc)
         assert new
-        assert new.run(cwd=tmp_path, env=ENV, timeout=30) == b"new\n"
+        assert new.run(cwd=tmp_path, env=ENV, timeout=30).stdout == b"new\n"
 
 
 @pytest.mark.parametrize("content", ["#!/bin/sh\necho 1.99\n", "MZ\0\0", ""])
@@ -216,7 +221,7 @@ def test_a_folder_with_a_long_path_will_do(tmp_path: Path):
     with Standby(chosen):
         server = server_of(find_cloc(chosen.cloc_path, chosen.search_path))
         assert server
-        assert server.run(cwd=ROOT / "migrations", env=ENV, timeout=30)
+        assert server.run(cwd=ROOT / "migrations", env=ENV, timeout=30).stdout
 
 
 def test_a_run_gets_its_arguments_folder_and_environment_alone(tmp_path: Path, serve: Serve):
@@ -227,7 +232,7 @@ def test_a_run_gets_its_arguments_folder_and_environment_alone(tmp_path: Path, s
     folder = tmp_path / "a folder"
     folder.mkdir()
 
-    told = server.run(cwd=folder, env={"B": "x=y", "A": ""}, timeout=30).decode().split("|")
+    told = server.run(cwd=folder, env={"B": "x=y", "A": ""}, timeout=30).stdout.decode().split("|")
 
     assert told == ["one", "two words", str(folder), "0", "nothing", "A=", "B=x=y"]
 
@@ -235,7 +240,7 @@ def test_a_run_gets_its_arguments_folder_and_environment_alone(tmp_path: Path, s
 def test_a_run_does_not_see_what_another_has_done(serve: Serve, tmp_path: Path):
     server = serve("our $number; $number++; chdir '/'; $ENV{X}++; print $number, $ENV{X} - 1;")
 
-    answers = {server.run(cwd=tmp_path, env=ENV | {"X": "0"}, timeout=30) for _ in range(5)}
+    answers = {server.run(cwd=tmp_path, env=ENV | {"X": "0"}, timeout=30).stdout for _ in range(5)}
 
     assert answers == {b"10"}
 
@@ -243,7 +248,7 @@ def test_a_run_does_not_see_what_another_has_done(serve: Serve, tmp_path: Path):
 def test_output_is_bytes_of_any_length(serve: Serve, tmp_path: Path):
     server = serve("print qq(\\0\\xff) x 500_000;")
 
-    assert server.run(cwd=tmp_path, env=ENV, timeout=30) == b"\0\xff" * 500_000
+    assert server.run(cwd=tmp_path, env=ENV, timeout=30).stdout == b"\0\xff" * 500_000
 
 
 @pytest.mark.parametrize(
@@ -255,6 +260,19 @@ def test_a_failure_carries_its_code(script, code, serve: Serve, tmp_path: Path):
 
     assert caught.value.code == code
     assert not isinstance(caught.value, CommandTimeout)
+
+
+def test_the_end_of_stderr_comes_along(serve: Serve, tmp_path: Path):
+    server = serve("print STDERR 'x' x 300_000, qq(a\\0b\\n); print 'done'; exit $ENV{CODE};")
+
+    told = server.run(cwd=tmp_path, env=ENV | {"CODE": "0"}, timeout=30)
+    with pytest.raises(CommandError) as caught:
+        server.run(cwd=tmp_path, env=ENV | {"CODE": "1"}, timeout=30)
+
+    assert told.stdout == b"done"
+    assert len(told.stderr) == STDERR_KEPT
+    assert told.stderr.endswith("xa?b\n")
+    assert caught.value.output == told.stderr
 
 
 def test_a_program_that_does_not_compile_is_said(serve: Serve, tmp_path: Path):
