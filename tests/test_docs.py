@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -30,6 +32,7 @@ from web import api
 
 README = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "API_DOCUMENTATION.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 
 class Example(NamedTuple):
@@ -194,19 +197,43 @@ def test_readme_names_every_process():
         assert f"`{process}`" in section
 
 
+# docs/architecture.md
+
+
 def tree() -> list[str]:
-    """Read the paths of the structure in README.md, folders with a slash at their end."""
-    block = README.split("## How it is built")[1].split("```")[1]
-    paths: list[str] = []
-    folder = ""
-    for line in block.strip().splitlines():
-        name = line.split()[0]
-        if not line.startswith(" "):
-            folder = name if name.endswith("/") else ""
-            paths.append(name)
-        else:
-            paths.append(folder + name)
-    return paths
+    """Read the modules of docs/architecture.md, packages with a slash at their end."""
+    block = ARCHITECTURE.split("```")[1]
+    return [line.split()[0] for line in block.strip().splitlines()]
+
+
+def layers() -> list[list[str]]:
+    """Read the layers of docs/architecture.md, the highest first."""
+    section = ARCHITECTURE.split("## Imports")[1].split("\n## ")[0]
+    lines = re.findall(r"^\d+\. (.*)$", section, re.M)
+    return [re.findall(r"`(\w+)`", line) for line in lines]
+
+
+def modules() -> list[Path]:
+    """Give the files of the program itself."""
+    ours = [*ROOT.glob("*.py"), *ROOT.glob("*/**/*.py")]
+    outside = ("tests", "bench", "migrations", "build", "docs")
+    return [
+        path
+        for path in ours
+        if path.name != "gunicorn.conf.py"
+        and not path.relative_to(ROOT).parts[0].startswith((".", *outside))
+    ]
+
+
+def imported_by(path: Path) -> set[str]:
+    """Give the first part of the name of everything that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {each.name.split(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.split(".")[0])
+    return found
 
 
 def test_structure_names_only_what_is_there():
@@ -214,10 +241,7 @@ def test_structure_names_only_what_is_there():
 
 
 def test_structure_names_every_module():
-    there = {path.name for path in ROOT.glob("*.py")}
-    for package in ("measure", "refresh"):
-        there |= {f"{package}/{path.name}" for path in (ROOT / package).glob("[!_]*.py")}
-    assert there - set(tree()) == set()
+    assert {path.name for path in ROOT.glob("*.py")} - set(tree()) == set()
 
 
 def test_structure_names_every_package():
@@ -225,12 +249,24 @@ def test_structure_names_every_package():
     assert {f"{name}/" for name in ours} - set(tree()) == set()
 
 
+def test_imports_run_downward():
+    place = {name: number for number, layer in enumerate(layers()) for name in layer}
+    upward = []
+    for path in modules():
+        own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        assert own in place, f"docs/architecture.md has no layer for {own}"
+        upward += [
+            f"{own} -> {name}" for name in imported_by(path) if place.get(name, 99) < place[own]
+        ]
+    assert upward == []
+
+
 @pytest.mark.parametrize("text", [README, GUIDE], ids=["README.md", "API_DOCUMENTATION.md"])
 def test_links_within_the_page_lead_somewhere(text: str):
     headings = re.findall(r"^#+ (.*)$", text, re.M)
     anchors = {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
     assert set(re.findall(r"\]\(#(.*?)\)", text)) <= anchors
-    files = set(re.findall(r"\]\(([\w.]+)\)", text))
+    files = set(re.findall(r"\]\(([\w./]+)\)", text))
     assert [name for name in files if not (ROOT / name).exists()] == []
 
 
