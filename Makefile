@@ -1,18 +1,22 @@
 # make run      start the API on port 5001
-# make test     every check and every test
+# make test     every check, and every test that does not take long
+# make test-all every check and every test: long ones, and all on PostgreSQL as well as on SQLite
 # PYTHON=…      the Python to build on, where the one that is found is not the one that is meant
 
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 PYTHON ?=
 
-.PHONY: run test lint format clean
+.PHONY: run test test-all lint format clean
 
 run: $(VENV)/.installed
 	@exec $(VENV)/bin/python app.py
 
 test: lint
 	$(VENV)/bin/python -m pytest -n logical --dist worksteal
+
+test-all: lint
+	$(VENV)/bin/python -m pytest -n logical --dist worksteal --long
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m ruff check .

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.databases import migrate_database
 from tests.support.git_server import GitServer
 from tests.support.github_api import GitHubApi
 from tests.support.postgres_server import PostgresServer
@@ -20,28 +21,51 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient, FlaskCliRunner
 
+FUZZ_CASES, FUZZ_CASES_LONG = 15, 300
+ON_BOTH_ENGINES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql_twin))
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
+        "--long",
+        action="store_true",
+        help="run the tests marked `long` and the PostgreSQL twins of all others, too",
+    )
+    parser.addoption(
         "--fuzz",
         type=int,
-        default=30,
         metavar="CASES",
-        help="cases made up for each operation of openapi.yaml in each phase",
+        help="cases made up for each operation of openapi.yaml in each phase "
+        f"(default: {FUZZ_CASES}, with --long {FUZZ_CASES_LONG})",
     )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs_cloc: counts with the real cloc")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, by name, what needs a cloc where there is none."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long unless asked for; skip what needs cloc where it is missing."""
+    if not config.getoption("long"):
+        left_out = [item for item in items if takes_long(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not takes_long(item)]
     if shutil.which("cloc"):
         return
     for item in items:
         if item.get_closest_marker("needs_cloc"):
             item.add_marker(pytest.mark.skip(reason="cloc is not installed"))
+
+
+def takes_long(item: pytest.Item) -> bool:
+    """Whether a test runs with `--long` only."""
+    if item.get_closest_marker("postgresql_twin") and not item.get_closest_marker("dialect"):
+        return True
+    return item.get_closest_marker("long") is not None
+
+
+@pytest.fixture
+def fuzz_cases(pytestconfig: pytest.Config) -> int:
+    """How many cases are made up for each operation in each phase."""
+    default = FUZZ_CASES_LONG if pytestconfig.getoption("long") else FUZZ_CASES
+    return int(pytestconfig.getoption("fuzz") or default)
 
 
 @pytest.fixture
@@ -100,13 +124,13 @@ def postgres_server(_postgres_process: PostgresServer) -> Iterator[PostgresServe
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """The URL of an SQLite database that is not there yet."""
-    return f"sqlite:///{tmp_path / 'tracker.sqlite'}"
+def empty_sqlite_url(tmp_path: Path) -> str:
+    """The URL of an SQLite database that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'empty.sqlite'}"
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The URL of a new, empty PostgreSQL database."""
     url = postgres_server.create_database()
     yield url
@@ -114,9 +138,52 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop_database(url)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=ON_BOTH_ENGINES)
+def empty_database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a new, empty database; on PostgreSQL for tests marked `dialect` or with --long."""
+    name = "empty_sqlite_url" if request.param == "sqlite" else "empty_postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture(scope="session")
+def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "tracker.sqlite"
+    migrate_database(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, _migrated_sqlite: Path) -> str:
+    """The URL of an SQLite database with the current schema and no row."""
+    copy = shutil.copy(_migrated_sqlite, tmp_path / "tracker.sqlite")
+    return f"sqlite:///{copy}"
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres(_postgres_process: PostgresServer) -> str:
+    _postgres_process.start()
+    url = _postgres_process.create_database()
+    migrate_database(url)
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, _migrated_postgres: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database with the current schema and no row."""
+    url = postgres_server.create_database(_migrated_postgres)
+    yield url
+    postgres_server.start()
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=ON_BOTH_ENGINES)
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The URL of a new, empty database, once on each engine."""
+    """The URL of a database with the current schema and no row.
+
+    It is SQLite's; with --long each test runs again on PostgreSQL, and those marked `dialect`
+    always do.
+    """
     name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
     url: str = request.getfixturevalue(name)
     return url

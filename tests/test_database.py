@@ -18,6 +18,8 @@ from database.types import to_iso_utc
 from models import Project, db
 from tests.support.databases import opened
 
+pytestmark = pytest.mark.dialect
+
 ROOT = Path(__file__).parents[1]
 
 FORK = """
@@ -49,7 +51,6 @@ with opened(sys.argv[1]) as app:
 @pytest.fixture
 def tables(database_url):
     with opened(database_url) as app:
-        db.create_all()
         db.session.add(Project(name="a", loc=0))
         db.session.commit()
         yield app
@@ -65,7 +66,6 @@ def test_a_fork_leaves_the_parents_connections_alone(database_url):
 
 def test_a_restart_of_the_server_is_not_noticed_by_the_next_query(postgres_server, postgres_url):
     with opened(postgres_url):
-        db.create_all()
         db.session.add(Project(name="a"))
         db.session.commit()
         postgres_server.restart()
@@ -97,7 +97,6 @@ def test_threads_that_read_and_then_write_do_not_lock_each_other_out(tables):
 
 def test_a_writer_waits_for_another_one(sqlite_url):
     with opened(sqlite_url):
-        db.create_all()
         path = db.engine.url.database or ""
         with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
             other.execute("BEGIN IMMEDIATE")

@@ -52,12 +52,10 @@ def service(
         yield service
 
 
-def test_every_answer_is_as_documented(
-    service: Service, tmp_path: Path, pytestconfig: pytest.Config
-):
+def test_every_answer_is_as_documented(service: Service, tmp_path: Path, fuzz_cases: int):
     report = tmp_path / "report.json"
     where = ["--url", service.url, "--report-json-path", str(report)]
-    cases = ["--max-examples", str(pytestconfig.getoption("fuzz"))]
+    cases = ["--max-examples", str(fuzz_cases)]
 
     run = subprocess.run(
         [

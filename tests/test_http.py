@@ -103,6 +103,7 @@ def test_a_body_of_no_announced_length_is_refused(client: FlaskClient):
     assert client.get("/api/refresh/jobs").json == []
 
 
+@pytest.mark.dialect
 def test_a_fault_of_ours_is_told_without_its_details(client: FlaskClient, app: Flask):
     with app.app_context():
         db.session.execute(text("ALTER TABLE project RENAME TO gone"))
@@ -168,12 +169,14 @@ def test_head_starts_no_refresh(client: FlaskClient):
 # Odd names
 
 
+@pytest.mark.dialect
 def test_odd_names_are_not_found(client: FlaskClient):
     for name in [quote(name, safe="") for name in ODD_NAMES] + list(ODD_BYTES):
         for prefix in ("/api/project/", "/api/refresh/status/"):
             assert_error(client.get(prefix + name), 404)
 
 
+@pytest.mark.dialect
 def test_a_nul_does_not_make_a_name_another(client: FlaskClient, app: Flask):
     from models import Project
 

@@ -29,6 +29,14 @@ with opened(sys.argv[1]) as app:
 """
 
 
+pytestmark = pytest.mark.dialect
+
+
+@pytest.fixture
+def database_url(empty_database_url):
+    return empty_database_url
+
+
 @pytest.fixture(params=SCALES)
 def first_release(request, database_url):
     make_first_release(database_url, request.param)

@@ -29,10 +29,12 @@ SHOW, COUNT, HIDE = PrivateMode.SHOW, PrivateMode.COUNT, PrivateMode.HIDE
 MOMENT = datetime(2026, 8, 20, 7, 23, 30, 999999, tzinfo=UTC)
 
 
+pytestmark = pytest.mark.dialect
+
+
 @pytest.fixture
 def tables(database_url):
     with opened(database_url) as app:
-        db.create_all()
         yield app
 
 

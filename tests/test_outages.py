@@ -125,6 +125,7 @@ def ask(service: Service) -> None:
 def test_a_web_process_killed_in_a_refresh_of_its_own_leaves_no_refresh_behind(
     service: Service, world: World
 ):
+    service.waits["ABANDONED_AFTER"] = 6.0
     asking = in_refresh(service, world)
     web = service.processes[0]
     for pid in [web.pid, *descendants(web.pid)]:
@@ -150,7 +151,7 @@ def test_a_web_process_told_to_stop_ends_its_refresh_in_words(service: Service, 
     asking = in_refresh(service, world)
     web = service.processes[0]
     os.kill(web.pid, signal.SIGTERM)
-    assert web.wait(15) == 0
+    assert web.wait(100) == 0
     asking.join()
     assert service.leftovers() == []
     service.start_web()

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from app import create_app, prepare
 from models import Project, db
 from tests.support.redis_server import RedisServer
-from tests.support.service import Service, serving, wait_until
+from tests.support.service import Service, serving
 from tests.support.world import World
 
 pytestmark = pytest.mark.needs_cloc
@@ -91,6 +91,7 @@ def test_shown_they_are_like_any_other(environment: dict[str, str], canary: Worl
             assert secret in everything(client)
 
 
+@pytest.mark.dialect
 def test_counted_they_are_in_the_totals_and_nowhere_by_name(
     environment: dict[str, str], canary: World
 ):
@@ -286,8 +287,7 @@ def test_a_row_that_the_database_refuses_is_quoted_nowhere(
 def test_python_app_py_tells_nothing_of_it(service: Service, canary: World):
     service.environment["PRIVATE_REPOSITORIES"] = "count"
     del service.environment["REDIS_URL"]
-    service.start("app.py")
-    wait_until(service._answers, 20, "python app.py answers")
+    service.start_local()
 
     assert service.post().status_code == 200
     canary.git.fail(CANARY)

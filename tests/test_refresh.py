@@ -27,6 +27,7 @@ def projects(client: FlaskClient) -> dict[str, dict]:
     return {project["name"]: project for project in client.get("/api/projects").get_json()}
 
 
+@pytest.mark.dialect
 def test_first_refresh_measures_everything(client: FlaskClient, world: World):
     world.add("alpha", commits=3, languages={"Python": 10, "C": 30}, size=7)
     world.add("beta", commits=1, archived=True)
@@ -83,6 +84,7 @@ def test_facts_of_unchanged_repositories_are_taken_over(client: FlaskClient, wor
     assert world.clones() == clones
 
 
+@pytest.mark.dialect
 def test_a_push_is_added_to_the_sums(client: FlaskClient, app: Flask, world: World):
     builder = world.add("alpha", commits=4)
     refresh(client)
@@ -155,6 +157,7 @@ def test_force_measures_everything_again(client: FlaskClient, world: World):
     assert world.clones() > clones
 
 
+@pytest.mark.dialect
 def test_a_rename_moves_the_row(client: FlaskClient, app: Flask, world: World):
     world.add("alpha")
     world.add("beta")
@@ -172,6 +175,7 @@ def test_a_rename_moves_the_row(client: FlaskClient, app: Flask, world: World):
     assert after == {"alpha": ids["beta"], "beta": ids["alpha"]}
 
 
+@pytest.mark.dialect
 def test_a_new_repository_may_take_the_name_of_a_deleted_one(client: FlaskClient, world: World):
     world.add("alpha", commits=2)
     refresh(client)
@@ -185,6 +189,7 @@ def test_a_new_repository_may_take_the_name_of_a_deleted_one(client: FlaskClient
     assert projects(client)["alpha"]["head_sha"] == other.head
 
 
+@pytest.mark.dialect
 def test_rows_of_the_first_release_are_matched_by_name(
     client: FlaskClient, app: Flask, world: World
 ):
@@ -364,6 +369,7 @@ def test_a_refresh_soon_after_the_last_is_answered_from_it(
     assert len(world.api.requests) == calls
 
 
+@pytest.mark.dialect
 def test_a_refresh_under_way_is_joined(client: FlaskClient, app: Flask, world: World):
     with app.app_context():
         row = RefreshJob(

@@ -15,7 +15,7 @@ import requests
 
 from app import create_app
 from models import Project, db
-from tests.support.service import Service, serving, wait_until
+from tests.support.service import Service, serving
 from tests.support.wire import besieged, connect, exchange, read_reply
 from tests.test_http import TELLTALES
 
@@ -182,8 +182,7 @@ def test_clients_that_do_not_read_keep_nobody_waiting_for_long(web: Service):
 def local(environment: dict[str, str], tmp_path: Path) -> Iterator[Service]:
     """`python app.py`."""
     with serving(environment, tmp_path / "service") as service:
-        service.start("app.py")
-        wait_until(service._answers, 20, "python app.py answers")
+        service.start_local()
         yield service
 
 

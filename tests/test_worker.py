@@ -32,7 +32,12 @@ def figures(service: Service) -> dict[str, int]:
     return {project["name"]: project["commits"] for project in service.get("/api/projects")}
 
 
-def test_a_refresh_is_queued_and_polled_to_the_end(service: Service, world: World):
+@pytest.mark.dialect
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_refresh_is_queued_and_polled_to_the_end(
+    service: Service, empty_database_url: str, world: World
+):
+    service.environment["DATABASE_URL"] = empty_database_url
     for number in range(5):
         world.add(f"repo{number}", commits=number + 1)
     service.start_web()
@@ -160,7 +165,7 @@ def test_sigterm_to_every_process_is_not_the_repositorys_failure(slow: Service):
     keeper = slow.processes[1]
     for pid in [*descendants(keeper.pid), keeper.pid]:
         send(pid, signal.SIGTERM)
-    assert keeper.wait(10) == 0
+    assert keeper.wait(100) == 0
     assert slow.newest()["status"] == "running"
     slow.start_worker()
 
@@ -168,6 +173,7 @@ def test_sigterm_to_every_process_is_not_the_repositorys_failure(slow: Service):
 
 
 def test_without_a_worker_a_refresh_ends_as_failed_in_words(service: Service, world: World):
+    service.waits["UNATTENDED_AFTER"] = 6.0
     world.add("alpha")
     service.start_web()
     assert service.post().status_code == 202
@@ -176,11 +182,17 @@ def test_without_a_worker_a_refresh_ends_as_failed_in_words(service: Service, wo
 
     assert ended["status"] == "failed"
     assert "worker.py" in ended["error_message"]
-    assert service.post().status_code == 202
     service.start_worker()
+    assert service.post().status_code == 202
     assert service.wait_for_end()["status"] == "completed"
 
 
+@pytest.fixture
+def _soon_abandoned(service: Service) -> None:
+    service.waits["ABANDONED_AFTER"] = 6.0
+
+
+@pytest.mark.usefixtures("_soon_abandoned")
 def test_workers_killed_for_good_end_the_refresh_as_failed(slow: Service):
     keeper = slow.processes[1].pid
     for pid in [keeper, *descendants(keeper)]:
@@ -196,10 +208,10 @@ def test_workers_killed_for_good_end_the_refresh_as_failed(slow: Service):
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_workers_that_get_nowhere_do_not_keep_a_refresh_alive(service: Service, world: World):
+    service.waits |= {"UNATTENDED_AFTER": 5.0, "STALLED_AFTER": 5.0}
     world.add("alpha")
     service.start_web()
     keeper = service.start_worker().pid
-    wait_until(lambda: "subscribing" in service.logs(), 20, "a worker is there")
     for pid in descendants(keeper):
         send(pid, signal.SIGSTOP)
     assert service.post().status_code == 202

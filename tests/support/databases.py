@@ -68,6 +68,12 @@ def opened(url: str) -> Iterator[Flask]:
             models.db.engine.dispose()
 
 
+def migrate_database(url: str) -> None:
+    """Bring a database to the current schema and close every connection to it."""
+    with opened(url) as app:
+        schema.upgrade_database(app)
+
+
 def first_release_tables(url: str, scale: str) -> list[str]:
     """Write down the first release's tables as its create_all made them."""
     sqlite = make_url(url).get_backend_name() == "sqlite"

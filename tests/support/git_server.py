@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import select
 import socket
 import subprocess
@@ -14,6 +15,12 @@ from urllib.parse import quote
 
 from tests.support.git_front import Fault, FrontServer, Request
 from tests.support.repos import run_git
+
+
+@functools.cache
+def find_backend() -> Path:
+    """Find git's own program that serves repositories over HTTP."""
+    return Path(run_git(Path(), "--exec-path").decode().strip()) / "git-http-backend"
 
 
 class GitServer:
@@ -40,7 +47,7 @@ class GitServer:
         self._faults: dict[str, Fault] = {}
         self._lock = threading.Lock()
         self.children: set[subprocess.Popen[bytes]] = set()
-        self.backend = Path(run_git(Path(), "--exec-path").decode().strip()) / "git-http-backend"
+        self.backend = find_backend()
         root.mkdir(parents=True, exist_ok=True)
         self._http = FrontServer(self)
         self.host, self.port = "127.0.0.1", int(self._http.server_address[1])

@@ -35,7 +35,7 @@ OPTIONS = {
     "io_method": "sync",
     "log_min_messages": "fatal",
 }
-START_TIMEOUT = 30
+START_TIMEOUT = 200
 
 
 class PostgresServer:
@@ -93,7 +93,7 @@ class PostgresServer:
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement outside a transaction and return its rows."""
-        connection = psycopg2.connect(self.url(database), connect_timeout=5)
+        connection = psycopg2.connect(self.url(database), connect_timeout=60)
         with contextlib.closing(connection):
             connection.autocommit = True
             with connection.cursor() as cursor:

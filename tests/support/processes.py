@@ -75,7 +75,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 100) -> None:
     """Wait until a condition holds. Raises AssertionError when time is up."""
     end = time.monotonic() + seconds
     while not condition():

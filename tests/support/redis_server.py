@@ -15,7 +15,7 @@ import redis
 
 from tests.support.processes import free_port, packaged_program, watchman
 
-START_TIMEOUT = 20
+START_TIMEOUT = 200
 
 
 class RedisServer:
@@ -100,7 +100,7 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """Return a client of the server, to be closed by the caller."""
-        return redis.Redis.from_url(self.url, socket_timeout=5, socket_connect_timeout=5)
+        return redis.Redis.from_url(self.url, socket_timeout=60, socket_connect_timeout=60)
 
     def connections(self) -> int:
         """Return how many clients are connected, the one that asks left out."""

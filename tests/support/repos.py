@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -44,6 +45,10 @@ def run_git(folder: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     return done.stdout
 
 
+def _write_head(repository: Path, branch: str) -> None:
+    (repository / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
+
+
 class RepoBuilder:
     """Build a repository in a folder of its own, without a work tree.
 
@@ -67,12 +72,12 @@ class RepoBuilder:
     @property
     def current(self) -> str:
         """The name of the branch that HEAD stands on."""
-        return self.git("symbolic-ref", "--short", "HEAD").decode().strip()
+        return (self.path / "HEAD").read_text().removeprefix("ref: refs/heads/").strip()
 
     @property
     def head(self) -> str:
         """The sha of the current branch's last commit."""
-        return self.sha("HEAD")
+        return self._tip() or self.sha("HEAD")
 
     def sha(self, revision: str) -> str:
         """Return the sha that a revision names."""
@@ -80,7 +85,7 @@ class RepoBuilder:
 
     def checkout(self, branch: str) -> None:
         """Stand on a branch, which is born by its first commit when there is none of that name."""
-        self.git("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        _write_head(self.path, branch)
 
     def branch(self, name: str, start: str = "HEAD") -> None:
         """Make a branch at a commit and stand on it."""
@@ -208,9 +213,17 @@ class RepoBuilder:
     def _mirror(self, path: Path) -> None:
         if self.git("for-each-ref", "--count=1"):
             self.git("push", "--quiet", "--mirror", "--force", str(path.absolute()))
-        run_git(path, "symbolic-ref", "HEAD", f"refs/heads/{self.current}")
+        _write_head(path, self.current)
+
+    def _tip(self) -> str | None:
+        """Read the current branch's sha from its file, since asking git costs a process."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.path / self._ref()).read_text().strip()
+        return None
 
     def _parent(self) -> tuple[str, ...]:
+        if tip := self._tip():
+            return (tip,)
         return tuple(
             self.git("for-each-ref", "--format=%(objectname)", self._ref()).decode().split()
         )

@@ -18,16 +18,32 @@ import requests
 from tests.support.processes import free_port, watchman
 
 ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 120.0
+# What RQ logs when a worker has registered itself and is about to wait for jobs.
+LISTENING = "subscribing to channel"
+DEFAULT_WAITS = {
+    "BEAT": 0.3,
+    # Ten beats and more, or a process that merely gets little of the processor counts as dead.
+    "DEAD_AFTER": 4.0,
+    "SUPERVISE_EVERY": 0.5,
+    "ABANDONED_AFTER": LIMIT,
+    "UNATTENDED_AFTER": LIMIT,
+    "STALLED_AFTER": LIMIT,
+}
 
 
 class Service:
-    """Start web and worker processes in an environment, and end whatever is left of them."""
+    """Start web and worker processes in an environment, and end whatever is left of them.
+
+    `waits` may be changed before a program is started: `tests.support.hasty` tells what they are.
+    """
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self.environment = {**environment, "TMPDIR": str(folder / "tmp"), "PYTHONWARNINGS": ""}
         self.folder = folder
         self.port = free_port()
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.waits = dict(DEFAULT_WAITS)
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
@@ -49,21 +65,37 @@ class Service:
 
     def arguments(self, *command: str) -> list[str]:
         """Say how Python is to start a program."""
-        return ["-m", "tests.support.hasty", *command]
+        waits = [f"{name}={seconds}" for name, seconds in self.waits.items()]
+        return ["-m", "tests.support.hasty", *waits, *command]
 
     def start_worker(self, *options: str) -> subprocess.Popen[bytes]:
-        """Start `python worker.py`."""
-        return self.start("worker.py", *options)
+        """Start `python worker.py` and wait until a worker of its own listens to the queue."""
+        before = self.logs().count(LISTENING)
+        process = self.start("worker.py", *options)
+        self._wait(process, lambda: self.logs().count(LISTENING) > before, "a worker listens")
+        return process
 
     def start_web(self) -> subprocess.Popen[bytes]:
         """Start `gunicorn app:app` and wait until it answers."""
         process = self.start("gunicorn", "app:app")
-        wait_until(self._answers, 20, "the web process answers")
+        self._wait(process, self._answers, "the web process answers")
         return process
 
+    def start_local(self) -> subprocess.Popen[bytes]:
+        """Start `python app.py` and wait until it answers."""
+        process = self.start("app.py")
+        self._wait(process, self._answers, "python app.py answers")
+        return process
+
+    def _wait(
+        self, process: subprocess.Popen[bytes], holds: Callable[[], object], what: str
+    ) -> None:
+        wait_until(lambda: holds() or process.poll() is not None, LIMIT, what)
+        assert process.poll() is None, self.logs()
+
     def _answers(self) -> bool:
-        with contextlib.suppress(requests.ConnectionError):
-            return requests.get(f"{self.url}/", timeout=5).status_code == 200
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+            return requests.get(f"{self.url}/", timeout=LIMIT).status_code == 200
         return False
 
     @property
@@ -73,22 +105,22 @@ class Service:
 
     def get(self, path: str) -> Any:
         """Fetch a path and give its JSON."""
-        answer = requests.get(self.url + path, timeout=10)
+        answer = requests.get(self.url + path, timeout=LIMIT)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def post(self, query: str = "") -> requests.Response:
         """Ask for a refresh."""
-        return requests.post(f"{self.url}/api/refresh{query}", timeout=60)
+        return requests.post(f"{self.url}/api/refresh{query}", timeout=LIMIT)
 
     def newest(self) -> dict[str, Any]:
         """Give the newest refresh."""
         newest: dict[str, Any] = self.get("/api/refresh/jobs")[0]
         return newest
 
-    def wait_for_end(self, seconds: float = 60) -> dict[str, Any]:
+    def wait_for_end(self, seconds: float = LIMIT) -> dict[str, Any]:
         """Wait until the newest refresh has ended; its progress must not fall meanwhile."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + max(seconds, LIMIT)
         progress = 0.0
         while True:
             newest = self.newest()
@@ -140,10 +172,14 @@ def _stands_by(folder: Path) -> bool:
 
 
 def wait_until(holds: Callable[[], object], seconds: float, what: str) -> None:
-    """Wait until something holds, or fail and say what does not."""
-    deadline = time.monotonic() + seconds
+    """Wait until something holds, or fail and say what does not.
+
+    It waits for LIMIT at least: a machine with other work may take ten times as long as usual.
+    """
+    limit = max(seconds, LIMIT)
+    deadline = time.monotonic() + limit
     while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not within {limit} s: {what}"
         time.sleep(0.05)
 
 
