@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flask import Flask, current_app
 
+import github_api
 import measure
 from config import Settings
 from database.types import utc_now
@@ -34,6 +35,9 @@ from models import RefreshJob, RefreshStatus
 from refresh import listing, measuring, queue, store, tasks
 from refresh.heartbeat import Heartbeat
 from refresh.schedule import is_due
+
+if TYPE_CHECKING:
+    from github_api.source import GitHub
 
 log = logging.getLogger(__name__)
 
@@ -132,9 +136,9 @@ def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> Ref
 def update_project_stats_async(refresh_id: str) -> None:
     """List the repositories of a refresh and put a job for each one to measure on the queue."""
     app, settings = _context()
-    with Heartbeat(app, refresh_id):
+    with Heartbeat(app, refresh_id), closing(github_api.connect(settings)) as github:
         try:
-            count = listing.list_repositories(settings, refresh_id)
+            count = listing.list_repositories(settings, github, refresh_id)
             if count:
                 queue.enqueue_measuring(settings, refresh_id, count)
         except (Interrupted, QueueUnavailable) as error:
@@ -147,9 +151,12 @@ def update_project_stats_async(refresh_id: str) -> None:
 def measure_next_async(refresh_id: str) -> None:
     """Measure the next repository of a refresh, and close the refresh if it was the last."""
     app, settings = _context()
-    with Heartbeat(app, refresh_id) as heartbeat:
+    with (
+        Heartbeat(app, refresh_id) as heartbeat,
+        closing(github_api.connect(settings)) as github,
+    ):
         try:
-            _measure_next(settings, refresh_id, heartbeat, LogObserver())
+            _measure_next(settings, github, refresh_id, heartbeat, LogObserver())
         except Interrupted as error:
             log.warning("a repository is handed back: %s", error)
             return
@@ -179,11 +186,14 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
     app, _ = _context()
     measure.sweep()
     try:
-        with Heartbeat(app, refresh_id) as heartbeat:
-            count = listing.list_repositories(settings, refresh_id)
+        with (
+            Heartbeat(app, refresh_id) as heartbeat,
+            closing(github_api.connect(settings)) as github,
+        ):
+            count = listing.list_repositories(settings, github, refresh_id)
             if count is not None:
                 observer.planned(_fetch(refresh_id))
-                _measure_all(app, settings, refresh_id, heartbeat, observer, count)
+                _measure_all(app, settings, github, refresh_id, heartbeat, observer, count)
     except BaseException:
         # Nobody else would carry on with a refresh that has no queue behind it.
         store.fail(refresh_id, STOPPED)
@@ -195,6 +205,7 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
 def _measure_all(
     app: Flask,
     settings: Settings,
+    github: GitHub,
     refresh_id: str,
     heartbeat: Heartbeat,
     observer: Observer,
@@ -206,7 +217,7 @@ def _measure_all(
         with app.app_context():
             try:
                 while not stop.is_set():
-                    if not _measure_next(settings, refresh_id, heartbeat, observer):
+                    if not _measure_next(settings, github, refresh_id, heartbeat, observer):
                         return
             except BaseException:
                 stop.set()
@@ -222,7 +233,11 @@ def _measure_all(
 
 
 def _measure_next(
-    settings: Settings, refresh_id: str, heartbeat: Heartbeat, observer: Observer
+    settings: Settings,
+    github: GitHub,
+    refresh_id: str,
+    heartbeat: Heartbeat,
+    observer: Observer,
 ) -> bool:
     """Measure the next repository, if there is one, and tell whether there was."""
     task = tasks.claim_next(refresh_id)
@@ -232,7 +247,7 @@ def _measure_next(
     observer.started(name)
     try:
         with heartbeat.during(task):
-            reason = measuring.measure_and_save(settings, task)
+            reason = measuring.measure_and_save(settings, github, task)
     except Superseded as error:
         log.warning("%s: nothing written: %s", name, error)
         return True

@@ -20,6 +20,7 @@ from types import FrameType
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+import github_api.source  # noqa: F401  (loaded before the fork, so that no work-horse has to)
 import measure
 from app import app, prepare
 from config import Settings

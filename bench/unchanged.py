@@ -28,13 +28,13 @@ class Times:
 def take_turns(settings: dict[str, str], rounds: int) -> Times:
     """List and refresh in turn in one process, as a server does day by day."""
     app = start(settings)
-    from github_source import GitHub
+    import github_api
 
     times = Times([], [])
     with app.app_context():
         for _ in range(rounds + 1):
             meter = Meter()
-            github = GitHub(app.config["SETTINGS"])
+            github = github_api.connect(app.config["SETTINGS"])
             github.fetch_repositories()
             github.close()
             times.listings.append(meter.read().wall)

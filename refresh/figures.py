@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from database.transaction import in_chunks, run_in_transaction
 from database.types import utc_now
 from errors import Superseded
-from github_source import Repository
+from github_api import Repository
 from measure import Figures, History, whole_minutes
 from models import ActivityDay, Project
 

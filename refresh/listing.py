@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING
 
 import measure
 from config import PrivateMode, Settings
-from errors import GitHubError, Interrupted, Superseded
-from github_source import GitHub, Listing, Repository
+from errors import GitHubError, Interrupted, Superseded, TokenMissing
+from github_api import Listing, Repository
 from refresh import projects, store
 from refresh.figures import LastMeasurement
 from refresh.measuring import measure_options
 
+if TYPE_CHECKING:
+    from github_api.source import GitHub
+
 log = logging.getLogger(__name__)
 
 
-def list_repositories(settings: Settings, refresh_id: str) -> int | None:
+def list_repositories(settings: Settings, github: GitHub, refresh_id: str) -> int | None:
     """List the repositories of a refresh, turn them into tasks, and give how many tasks.
 
     Gives ``None`` where there is nothing to go on with: another process has the listing, or it
@@ -31,13 +34,13 @@ def list_repositories(settings: Settings, refresh_id: str) -> int | None:
         return None
     attempt, forced = claimed
     try:
-        return _list(settings, refresh_id, attempt, forced)
+        return _list(settings, github, refresh_id, attempt, forced)
     except Superseded:
         return None
     except Interrupted:
         store.release_listing(refresh_id, attempt)
         raise
-    except GitHubError as error:
+    except (GitHubError, TokenMissing) as error:
         log.error("the refresh has failed: %s", error)
         store.fail(refresh_id, str(error))
         return None
@@ -47,13 +50,12 @@ def list_repositories(settings: Settings, refresh_id: str) -> int | None:
         return None
 
 
-def _list(settings: Settings, refresh_id: str, attempt: int, forced: bool) -> int:
+def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, forced: bool) -> int:
     options = measure_options(settings)
     with ThreadPoolExecutor(1, thread_name_prefix="counter") as pool:
         # To ask cloc for its version takes about as long as to ask GitHub for a page.
         counter = pool.submit(measure.best_counter, options)
-        with contextlib.closing(GitHub(settings)) as github:
-            listing, listed, gone = _fetch(github, settings.private_repositories)
+        listing, listed, gone = _fetch(github, settings.private_repositories)
     count, total = projects.save_listing(
         refresh_id,
         attempt,

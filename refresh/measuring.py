@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,10 +25,14 @@ from errors import (
     Superseded,
     TokenRefused,
 )
-from github_source import GitHub, Repository
+from github_api import Repository
+from github_api.addresses import find_origin, may_have_token
 from measure import Figures
 from refresh import figures, store, tasks
 from refresh.tasks import Task
+
+if TYPE_CHECKING:
+    from github_api.source import GitHub
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +57,7 @@ def label(settings: Settings, repository: Repository) -> str:
     return repository.name
 
 
-def measure_and_save(settings: Settings, task: Task) -> str | None:
+def measure_and_save(settings: Settings, github: GitHub, task: Task) -> str | None:
     """Measure a claimed repository and save what came of it; give why it failed, or ``None``.
 
     What concerns the whole refresh ends it: a refused token, a used-up quota. Raises Interrupted,
@@ -62,7 +66,7 @@ def measure_and_save(settings: Settings, task: Task) -> str | None:
     """
     reason: str | None = None
     try:
-        reason, save = _measure_in_words(settings, task)
+        reason, save = _measure_in_words(settings, github, task)
     except Interrupted:
         tasks.release(task)
         raise
@@ -94,11 +98,11 @@ def _finish(settings: Settings, task: Task, reason: str | None, save: Save) -> s
     return reason
 
 
-def _measure_in_words(settings: Settings, task: Task) -> tuple[str | None, Save]:
+def _measure_in_words(settings: Settings, github: GitHub, task: Task) -> tuple[str | None, Save]:
     repository = task.repository
     options = measure_options(settings)
     try:
-        measured, lacking = _measure(settings, options, task)
+        measured, lacking = _measure(settings, github, options, task)
     except EmptyRepository:
         return None, partial(_save_empty, repository, _todays_fingerprint(options))
     except (MeasureError, GitHubError) as error:
@@ -109,7 +113,7 @@ def _measure_in_words(settings: Settings, task: Task) -> tuple[str | None, Save]
 
 
 def _measure(
-    settings: Settings, options: measure.Options, task: Task
+    settings: Settings, github: GitHub, options: measure.Options, task: Task
 ) -> tuple[figures.Measured, str | None]:
     """Give what was measured, and what could not be had beside it, in words."""
     repository = task.repository
@@ -130,8 +134,8 @@ def _measure(
             # Pushed to, but not on the branch that is measured.
             return figures.Measured(fingerprint, figures=None, languages=None), None
     with ThreadPoolExecutor(1, thread_name_prefix="languages") as pool:
-        languages = pool.submit(GitHub(settings).fetch_languages, repository.github_id)
-        found = _measure_where_it_is(settings, options, repository, since)
+        languages = pool.submit(github.fetch_languages, repository.github_id)
+        found = _measure_where_it_is(settings, github, options, repository, since)
         _log_fallback(settings, repository, found)
         made_with = measure.fingerprint(found.count.counter, options)
         try:
@@ -144,7 +148,11 @@ def _measure(
 
 
 def _measure_where_it_is(
-    settings: Settings, options: measure.Options, repository: Repository, since: str | None
+    settings: Settings,
+    github: GitHub,
+    options: measure.Options,
+    repository: Repository,
+    since: str | None,
 ) -> Figures:
     """Measure a repository; where the clone fails, ask GitHub whether it has moved meanwhile."""
     source = _source(settings, repository)
@@ -153,20 +161,22 @@ def _measure_where_it_is(
     except EmptyRepository:
         raise
     except MeasureError:
-        today = GitHub(settings).fetch_repository(repository.github_id)
+        today = github.fetch_repository(repository.github_id)
         if today.clone_url == repository.clone_url:
             raise
     return measure.measure(_source(settings, today), options, since)
 
 
 def _source(settings: Settings, repository: Repository) -> measure.Source:
-    """Say where to clone from; the token goes to the host of the API alone."""
-    host = urlsplit(repository.clone_url).hostname
-    api = urlsplit(settings.github_api_url).hostname or ""
-    trusted = host in (api, api.removeprefix("api."))
-    return measure.Source(
-        repository.clone_url, token=settings.github_access_token if trusted else None
-    )
+    """Say where to clone from; the token goes to the API's own scheme, host and port alone.
+
+    Raises MeasureError for anything but an http(s) URL, such as a folder of this machine.
+    """
+    url = repository.clone_url
+    if find_origin(url) is None:
+        raise MeasureError("GitHub gives no http(s) address to clone it from")
+    trusted = may_have_token(url, settings.github_api_url)
+    return measure.Source(url, token=settings.github_access_token if trusted else None)
 
 
 def _todays_fingerprint(options: measure.Options) -> str:

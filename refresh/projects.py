@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from config import PrivateMode
 from database.transaction import in_chunks, run_in_transaction
 from database.types import utc_now
-from github_source import Quota, Repository
+from github_api import Quota, Repository
 from models import Project, RefreshJob, RefreshTask, TaskState
 from refresh import store
 from refresh.figures import LastMeasurement

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from database.transaction import run_in_transaction
 from database.types import utc_now
 from errors import Superseded
-from github_source import Repository
+from github_api import Repository
 from models import RefreshJob, RefreshStatus, RefreshTask, TaskState
 from refresh import store
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from sqlalchemy.orm import Session
 
 from errors import Superseded
-from github_source import Repository
+from github_api import Repository
 from measure import Count, Day, Figures, History
 from models import Project, db
 from refresh import figures, store, tasks

@@ -15,11 +15,14 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from tests.support.github_entries import named_facts, stamp, standing_facts, user
 from tests.support.github_http import Answer, Fault, Request, Server
+
+if TYPE_CHECKING:
+    from tests.support.git_server import GitServer
 
 TOKEN = "ghp_standInForGitHubsOwnTokens0000000000"
 ALREADY_PUSHED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -52,6 +55,7 @@ class GitHubApi:
         self._former_names: dict[str, int] = {}
         self._faults: list[Fault] = []
         self._lock = threading.RLock()
+        self._git: GitServer | None = None
         self._server: Server | None = None
 
     def __enter__(self) -> GitHubApi:
@@ -62,7 +66,7 @@ class GitHubApi:
 
     def start(self, port: int = 0) -> GitHubApi:
         """Listen on 127.0.0.1."""
-        self._server = Server(port, self.answer)
+        self._server = Server(port, self.answer, self._git)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
@@ -76,6 +80,12 @@ class GitHubApi:
         self._server.server_close()
         self.drop_connections()
         self._thread.join()
+
+    def serve_git(self, git: GitServer) -> None:
+        """Serve a git server's repositories at the API's own address, as GitHub Enterprise does."""
+        assert self._server is not None
+        self._git = self._server.owner = git
+        git.port = self._server.server_address[1]
 
     def drop_connections(self) -> None:
         """Hang up on every client."""

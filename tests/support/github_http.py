@@ -7,8 +7,15 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from http.server import ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.support import git_front
+
+if TYPE_CHECKING:
+    from tests.support.git_server import GitServer
+
+GIT_PATH = re.compile(r"^/[^?]*\.git/")
 
 
 class Request(NamedTuple):
@@ -50,8 +57,9 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, answer: Answering) -> None:
+    def __init__(self, port: int, answer: Answering, git: GitServer | None = None) -> None:
         self.answer = answer
+        self.owner = git
         self._open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), _Handler)
 
@@ -75,16 +83,13 @@ class Server(ThreadingHTTPServer):
         """Say nothing: clients that hang up are part of the tests."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Without it a small answer waits for the acknowledgement of the one before.
-    disable_nagle_algorithm = True
-    server: Server
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+class _Handler(git_front.Handler):
+    server: Server  # type: ignore[assignment]
 
     def _respond(self) -> None:
+        if self.server.owner is not None and GIT_PATH.match(self.path):
+            self._answer()
+            return
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token = self.headers.get("Authorization")
         answer, fault = self.server.answer(self.command, self.path, token)

@@ -22,6 +22,8 @@ class World:
         self.api = api
         self.repositories: dict[str, RepoBuilder] = {}
         self._pushes = 0
+        # The token goes to the API's own address alone.
+        api.serve_git(git)
 
     def add(self, name: str, commits: int = 3, **facts: Any) -> RepoBuilder:
         """Add a repository with some commits of Python and return its builder."""

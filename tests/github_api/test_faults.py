@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-import github_source
+import github_api
 from models import Project, db
 from tests.support.world import World
 from tests.test_refresh import projects, refresh
@@ -21,9 +22,10 @@ pytestmark = pytest.mark.needs_cloc
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten how long the product waits for GitHub; nothing else is changed."""
-    defaults = dict(github_source.GitHub.__init__.__kwdefaults__ or {})
-    short = defaults | {"deadline": 3.0, "read_timeout": 1.0, "max_wait": 2.0, "backoff": 0.05}
-    monkeypatch.setattr(github_source.GitHub.__init__, "__kwdefaults__", short)
+    short = partial(
+        github_api.RetryPolicy, deadline=6.0, read_timeout=3.0, max_wait=2.0, backoff=0.05
+    )
+    monkeypatch.setattr(github_api, "RetryPolicy", short)
 
 
 def failed(client: FlaskClient, query: str = "") -> str:

@@ -1,0 +1,27 @@
+"""GitHub's API: which repositories there are, and what GitHub knows of each.
+
+Importing this package loads neither PyGithub nor requests: `connect` does, so that a process that
+never asks GitHub anything does without them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from github_api.types import OTHER, Listing, Quota, Repository, RetryPolicy
+
+if TYPE_CHECKING:
+    from config import Settings
+    from github_api.source import GitHub
+
+__all__ = ["OTHER", "Listing", "Quota", "Repository", "RetryPolicy", "connect"]
+
+
+def connect(settings: Settings, policy: RetryPolicy | None = None) -> GitHub:
+    """Return a client of GitHub's API, to be used by any number of threads and closed at the end.
+
+    It opens no connection before it is asked something.
+    """
+    from github_api.source import GitHub
+
+    return GitHub(settings.github_api_url, settings.github_access_token, policy or RetryPolicy())

@@ -1,0 +1,36 @@
+"""Which addresses are GitHub's own, and may be told the token."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str, int]
+
+
+def find_origin(url: str) -> Origin | None:
+    """Return the scheme, host and port of an http(s) URL, None for anything else.
+
+    A URL that carries a name or a password is none: it would end up in an argv.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    if not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts.scheme, parts.hostname, port
+
+
+def may_have_token(clone_url: str, api_url: str) -> bool:
+    """Check whether a clone URL is on the API's own scheme, host and port.
+
+    The host of https://api.github.com's repositories is github.com.
+    """
+    clone, api = find_origin(clone_url), find_origin(api_url)
+    if clone is None or api is None:
+        return False
+    scheme, host, port = api
+    return clone in (api, (scheme, host.removeprefix("api."), port))

@@ -1,0 +1,157 @@
+"""Repositories and their languages, fetched from GitHub's API."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+from requests.utils import parse_header_links
+
+from errors import (
+    GitHubError,
+    GitHubUnavailable,
+    RepositoryBlocked,
+    RepositoryGone,
+    TokenRefused,
+)
+from github_api.client import PAGE_SIZE, Client, Refused, Session
+from github_api.types import UNREADABLE, Listing, Quota, Repository, RetryPolicy, read_languages
+
+# The oldest first: a repository made while the pages are read then comes last, and moves no other.
+_LISTING: Mapping[str, str | int] = {
+    "affiliation": "owner",
+    "sort": "created",
+    "direction": "asc",
+    "per_page": PAGE_SIZE,
+}
+_LISTINGS = 3
+_CHANGING = "GitHub lists two repositories under one name: they may be being renamed; try again"
+_MAY_NOT_LIST = (
+    "GITHUB_ACCESS_TOKEN may not list repositories: it needs the `repo` scope, and where an "
+    "organization asks for it, single sign-on"
+)
+_NO_API = "GitHub's API is not found; check GITHUB_API_URL"
+_GONE = "GitHub no longer has it, or does not show it to this token"
+_BLOCKED = "GitHub gives no access to it"
+
+
+class GitHub:
+    """A client of GitHub's API for any number of threads, made once and closed at the end.
+
+    Every method raises TokenMissing, TokenRefused, RateLimited or GitHubUnavailable, with messages
+    safe to show.
+    """
+
+    def __init__(self, api_url: str, token: str | None, policy: RetryPolicy) -> None:
+        self._client = Client(api_url, token, policy)
+
+    @property
+    def quota(self) -> Quota | None:
+        """Return the quota as last seen, None before the first answer."""
+        return self._client.quota
+
+    def close(self) -> None:
+        """Close the connections that are kept for the next call."""
+        self._client.close()
+
+    def fetch_repositories(self) -> Listing:
+        """List the user's own repositories that are not forks: all of them, or raise."""
+        try:
+            for _ in range(_LISTINGS):
+                with self._client.session() as session:
+                    listing = _read_pages(session)
+                # A rename between two pages shows one name twice, the former owner's out of date.
+                names = Counter(repository.name for repository in listing.repositories)
+                if len(names) == len(listing.repositories):
+                    return listing
+        except Refused as refused:
+            raise _listing_refused(refused) from None
+        raise GitHubUnavailable(_CHANGING)
+
+    def fetch_languages(self, repository: str | int) -> dict[str, int]:
+        """Return the bytes of each language of a repository, named by its full name or its id.
+
+        The id outlives renames. Raises RepositoryGone and RepositoryBlocked too.
+        """
+        return read_languages(self._fetch(f"{_path(repository)}/languages"))
+
+    def fetch_repository(self, github_id: int) -> Repository:
+        """Return one repository by its id, whatever it is called now.
+
+        Raises RepositoryGone and RepositoryBlocked too.
+        """
+        return Repository.from_github(self._fetch(_path(github_id)))
+
+    def _fetch(self, path: str) -> Any:
+        try:
+            with self._client.session() as session:
+                return session.get(path)[1]
+        except Refused as refused:
+            raise _repository_refused(refused) from None
+
+
+def _read_pages(session: Session) -> Listing:
+    found: dict[int, Repository] = {}
+    headers, entries = session.get("/user/repos", _LISTING)
+    sees_private = _sees_private(headers)
+    _read_page(headers, entries, found)
+    seen = set()
+    while following := _next_page(headers):
+        if following in seen:
+            raise GitHubUnavailable(UNREADABLE)
+        seen.add(following)
+        headers, entries = session.get(following)
+        _read_page(headers, entries, found)
+    return Listing(list(found.values()), sees_private)
+
+
+def _read_page(headers: Mapping[str, str], entries: object, found: dict[int, Repository]) -> None:
+    if not isinstance(entries, list):
+        raise GitHubUnavailable(UNREADABLE)
+    listed_at = _date(headers)
+    for entry in entries:
+        repository = Repository.from_github(entry, listed_at)
+        if entry.get("fork") is not True:
+            found[repository.github_id] = repository
+
+
+def _next_page(headers: Mapping[str, str]) -> str | None:
+    links = parse_header_links(headers.get("link", ""))
+    return next((link["url"] for link in links if link.get("rel") == "next"), None)
+
+
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        return parsedate_to_datetime(headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
+def _sees_private(headers: Mapping[str, str]) -> bool:
+    # Tokens of the fine-grained kind have no scopes, and answers to them no such header.
+    scopes = headers.get("x-oauth-scopes")
+    return scopes is None or "repo" in (scope.strip() for scope in scopes.split(","))
+
+
+def _listing_refused(refused: Refused) -> GitHubError:
+    if refused.status == 403:
+        return TokenRefused(_MAY_NOT_LIST)
+    return GitHubUnavailable(_NO_API if refused.status == 404 else str(refused))
+
+
+def _repository_refused(refused: Refused) -> GitHubError:
+    if refused.status in (404, 410):
+        return RepositoryGone(_GONE)
+    if refused.status in (403, 451):
+        return RepositoryBlocked(_BLOCKED)
+    return GitHubUnavailable(str(refused))
+
+
+def _path(repository: str | int) -> str:
+    if isinstance(repository, int):
+        return f"/repositories/{repository}"
+    return f"/repos/{quote(repository, safe='/')}"

@@ -1,0 +1,171 @@
+"""What GitHub's API says, as plain data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from errors import GitHubUnavailable
+
+UNREADABLE = "GitHub's answer could not be read"
+OTHER = "Other"
+"""The languages beyond the first MAX_LANGUAGES, added up."""
+
+MAX_LANGUAGES = 100
+MAX_LANGUAGE_NAME = 100
+MAX_NAME = 255
+_MAX_ID = 2**63 - 1
+_MAX_SIZE = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long to keep trying: in seconds, apart from attempts (of one request).
+
+    deadline is for a whole session and checked between reads, read_timeout for one silence of the
+    server, max_wait for all waiting for rate limits in a session, backoff the first pause after a
+    failure, which doubles each time.
+    """
+
+    deadline: float = 300
+    read_timeout: float = 15
+    max_wait: float = 60
+    attempts: int = 5
+    backoff: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """GitHub's hourly quota as last seen; resets_at is in UTC."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """One repository as listed: times in UTC, listed_at by GitHub's clock, size_kb its size."""
+
+    github_id: int
+    name: str
+    full_name: str
+    clone_url: str
+    html_url: str
+    private: bool
+    archived: bool
+    default_branch: str | None
+    pushed_at: datetime | None
+    size_kb: int
+    listed_at: datetime | None = field(default=None, compare=False)
+
+    @classmethod
+    def from_github(cls, entry: object, listed_at: datetime | None = None) -> Repository:
+        """Read a repository as GitHub describes it.
+
+        Raises GitHubUnavailable without an id, a name and somewhere to clone from; whatever else
+        is missing or odd is taken as unknown, and as private.
+        """
+        if not isinstance(entry, dict):
+            raise GitHubUnavailable(UNREADABLE)
+        github_id = entry.get("id")
+        if type(github_id) is not int or not 0 < github_id <= _MAX_ID:
+            raise GitHubUnavailable(UNREADABLE)
+        name, clone_url = _text(entry.get("name")), _text(entry.get("clone_url"))
+        if not name or not clone_url:
+            raise GitHubUnavailable(UNREADABLE)
+        return cls(
+            github_id=github_id,
+            name=shorten(name, MAX_NAME),
+            full_name=_text(entry.get("full_name")) or name,
+            clone_url=clone_url,
+            html_url=_text(entry.get("html_url")) or "",
+            private=entry.get("private") is not False,
+            archived=entry.get("archived") is True,
+            default_branch=_text(entry.get("default_branch")) or None,
+            pushed_at=_timestamp(entry.get("pushed_at")),
+            size_kb=_size(entry.get("size")),
+            listed_at=listed_at,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields in types that JSON has."""
+        return asdict(self) | {
+            name: value.isoformat() if (value := getattr(self, name)) else None
+            for name in ("pushed_at", "listed_at")
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Repository:
+        """Read what to_json returned, by this release or the one before."""
+        return cls(
+            **dict(fields)
+            | {
+                name: datetime.fromisoformat(value) if (value := fields.get(name)) else None
+                for name in ("pushed_at", "listed_at")
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A user's repositories; sees_private is False for a token without that scope."""
+
+    repositories: list[Repository]
+    sees_private: bool
+
+
+def read_languages(answer: object) -> dict[str, int]:
+    """Read the bytes of each language: the largest MAX_LANGUAGES by name, the rest under OTHER.
+
+    Raises GitHubUnavailable when the answer is something else.
+    """
+    if not isinstance(answer, dict) or not all(
+        type(size) is int and size >= 0 for size in answer.values()
+    ):
+        raise GitHubUnavailable(UNREADABLE)
+    sizes: dict[str, int] = {}
+    for language, size in answer.items():
+        name = shorten(_text(language) or "", MAX_LANGUAGE_NAME)
+        sizes[name] = sizes.get(name, 0) + size
+    if len(sizes) <= MAX_LANGUAGES:
+        return sizes
+    other = sizes.pop(OTHER, 0)
+    ordered = sorted(sizes, key=lambda name: (-sizes[name], name))
+    kept = {name: sizes[name] for name in ordered[:MAX_LANGUAGES]}
+    return kept | {OTHER: other + sum(sizes[name] for name in ordered[MAX_LANGUAGES:])}
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut a text that a column of this length cannot hold; different texts stay different."""
+    if len(text) <= length:
+        return text
+    mark = "~" + hashlib.sha256(text.encode()).hexdigest()[:8]
+    return text[: length - len(mark)] + mark
+
+
+def _text(value: object) -> str | None:
+    """Return a text as it can be stored, None for anything else.
+
+    A database holds neither NUL nor half a surrogate pair.
+    """
+    if not isinstance(value, str):
+        return None
+    return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _timestamp(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        timestamp = datetime.fromisoformat(value)
+        return timestamp.astimezone(UTC) if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _size(value: object) -> int:
+    return int(value) if isinstance(value, int | float) and 0 <= value < _MAX_SIZE else 0
