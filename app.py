@@ -20,7 +20,7 @@ from log import configure_logging
 from models import Project
 from refresh.schedule import start_schedule
 from web import api
-from web.access import control_access
+from web.access import control_access, own_names
 from web.errors import register_error_handlers
 
 log = logging.getLogger(__name__)
@@ -76,13 +76,15 @@ class LocalHandler(WSGIRequestHandler):
 
 
 def serve(app: Flask) -> None:
-    """Serve on this machine alone, with the schedule, until a Ctrl-C or SIGTERM."""
+    """Serve under this machine's own names, with the schedule, until a Ctrl-C or SIGTERM."""
     settings: Settings = app.config["SETTINGS"]
     prepare(app)
+    if settings.allowed_hosts is None:
+        app.config["TRUSTED_HOSTS"] = own_names(settings.host)
     server = make_server(
-        "127.0.0.1", settings.port, app, threaded=True, request_handler=LocalHandler
+        settings.host, settings.port, app, threaded=True, request_handler=LocalHandler
     )
-    log.info("Project Tracker is on http://localhost:%d", settings.port)
+    log.info("Project Tracker is on http://%s:%d", settings.host, settings.port)
     start_schedule(app, jobs.refresh_if_due)
     try:
         server.serve_forever()

@@ -16,8 +16,9 @@ ProjectTrackerError
 │   └── RepositoryBlocked       403 or 451
 └── RefreshError                a refresh could not be started or carried on
     ├── TokenMissing            GITHUB_ACCESS_TOKEN is not set
-    ├── RefreshTooSoon          a forced refresh within REFRESH_MIN_INTERVAL of the last one
+    ├── RefreshTooSoon          a forced refresh too soon after the last one
     ├── TokenWrong              the bearer token of REFRESH_TOKEN is missing or wrong
+    ├── OriginRefused           a page of an origin that is not listed asks for a change
     ├── QueueUnavailable        Redis did not answer
     └── Superseded              another process has taken this piece of work over
 
@@ -115,10 +116,10 @@ class TokenMissing(RefreshError):
 
 
 class RefreshTooSoon(RefreshError):
-    """Tell in how many seconds a forced refresh may be asked for again."""
+    """Tell why a forced refresh has to wait, and in how many seconds it may be asked for again."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"the last refresh has only just ended: try again in {retry_after} s")
+    def __init__(self, reason: str, retry_after: int) -> None:
+        super().__init__(f"{reason}: try again in {retry_after} s")
         self.retry_after = retry_after
 
 
@@ -135,3 +136,10 @@ class TokenWrong(RefreshError):
 
     def __init__(self) -> None:
         super().__init__("this needs the header `Authorization: Bearer <REFRESH_TOKEN>`")
+
+
+class OriginRefused(RefreshError):
+    """Tell that a page of an origin that is not listed asks for a change."""
+
+    def __init__(self) -> None:
+        super().__init__("pages of this origin may not ask for this: see CORS_ORIGINS")

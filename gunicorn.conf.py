@@ -8,7 +8,12 @@ from typing import Any
 
 from config import read_settings
 
-bind = f"0.0.0.0:{read_settings().port}"
+settings = read_settings()
+bind = (
+    f"[{settings.host}]:{settings.port}"
+    if ":" in settings.host
+    else f"{settings.host}:{settings.port}"
+)
 worker_class = "web.server.PatientWorker"
 # A refresh without Redis runs inside a request and may take many minutes. A threaded worker shows
 # signs of life while its threads are busy, so it is not killed for that. How many workers there

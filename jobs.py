@@ -95,7 +95,8 @@ class LogObserver:
 def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
     """Start a refresh on the queue, or here where there is none, or join the one under way.
 
-    Raises TokenMissing, and RefreshTooSoon for a forced one within REFRESH_MIN_INTERVAL.
+    Raises TokenMissing, and RefreshTooSoon for a forced one within REFRESH_MIN_INTERVAL of the last
+    refresh or, where no REFRESH_TOKEN is set, FORCE_MIN_INTERVAL of the last forced one.
     """
     if settings.github_access_token is None:
         raise TokenMissing
@@ -106,8 +107,10 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
     if recent is not None:
         completed, wait = recent
         if forced:
-            raise RefreshTooSoon(wait)
+            raise RefreshTooSoon("the last refresh has only just ended", wait)
         return RefreshResult(Outcome.RECENT, completed)
+    if forced:
+        _check_force_interval(settings)
     refresh, is_new = store.open_refresh(forced)
     if not is_new:
         return RefreshResult(Outcome.JOINED, refresh)
@@ -275,6 +278,19 @@ def _find_recent(settings: Settings) -> tuple[RefreshJob, int] | None:
     until = last.completed_at + timedelta(seconds=settings.refresh_min_interval)
     left = (until - utc_now()).total_seconds()
     return (last, int(left) + 1) if left > 0 else None
+
+
+def _check_force_interval(settings: Settings) -> None:
+    if settings.refresh_token is not None:
+        return
+    last = store.find_last_forced()
+    if last is None or last.created_at is None:
+        return
+    until = last.created_at + timedelta(seconds=settings.force_min_interval)
+    left = (until - utc_now()).total_seconds()
+    if left > 0:
+        interval = f"{settings.force_min_interval} s"
+        raise RefreshTooSoon(f"a refresh may be forced once in {interval}", int(left) + 1)
 
 
 def _fetch(refresh_id: str) -> RefreshJob:

@@ -215,6 +215,7 @@ def main() -> None:
             "GITHUB_ACCESS_TOKEN": api.token,
             "REFRESH_INTERVAL_HOURS": "0",
             "REFRESH_MIN_INTERVAL": "0",
+            "FORCE_MIN_INTERVAL": "0",
             "REFRESH_CONCURRENCY": "2",
             "EXCLUDE_DIRS": "",
         }

@@ -40,6 +40,7 @@ def environment(api_url: str, token: str, database: str, **more: str) -> dict[st
         "EXCLUDE_DIRS": "",
         "REFRESH_INTERVAL_HOURS": "0",
         "REFRESH_MIN_INTERVAL": "0",
+        "FORCE_MIN_INTERVAL": "0",
         **more,
     }
 

@@ -11,10 +11,7 @@ from typing import Any
 from config import checks as check
 from errors import ConfigError
 
-ORIGINS = (
-    "http://127.0.0.1:5500,http://localhost:5500,http://localhost:3000,"
-    "https://samarthkumbla.com,https://www.samarthkumbla.com"
-)
+ORIGINS = "http://127.0.0.1:5500,http://localhost:5500,http://localhost:3000"
 EXCLUDED = (
     "node_modules,bower_components,dist,build,.venv,venv,__pycache__,"
     ".mypy_cache,.pytest_cache,.idea,.vscode"
@@ -31,7 +28,7 @@ class PrivateMode(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """Hold every setting, checked; timeouts and refresh_min_interval are in seconds.
+    """Hold every setting, checked; timeouts and minimum intervals are in seconds.
 
     `database_url` is in SQLAlchemy's form, with an absolute path for SQLite. `search_path` is the
     PATH on which programs are looked up.
@@ -42,10 +39,13 @@ class Settings:
     database_url: str = field(repr=False)
     redis_url: str | None = field(repr=False)
     port: int
+    host: str
+    allowed_hosts: tuple[str, ...] | None
     cloc_path: str | None
     cors_origins: tuple[str, ...]
     refresh_interval_hours: float
     refresh_min_interval: int
+    force_min_interval: int
     refresh_token: str | None = field(repr=False)
     exclude_dirs: tuple[str, ...]
     private_repositories: PrivateMode
@@ -138,6 +138,23 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable("PORT", "5001", "port of the web server", check.whole(1, 65535), _range(1, 65535)),
     Variable(
+        "HOST",
+        None,
+        "address that the web server listens on; `0.0.0.0` is every address of the machine",
+        check.listen_address,
+        "an address of this machine such as 127.0.0.1, or 0.0.0.0 for all of them",
+        absent="`127.0.0.1`; `0.0.0.0` on Heroku",
+    ),
+    Variable(
+        "ALLOWED_HOSTS",
+        None,
+        "names that requests may ask for in `Host`, comma-separated; "
+        "a dot in front of one allows its subdomains",
+        check.host_names,
+        "a comma-separated list of host names or IPv4 addresses, without scheme or port",
+        absent="any; under `python app.py` this machine's names",
+    ),
+    Variable(
         "CLOC_PATH",
         None,
         "path of cloc; found on `PATH` and in Heroku's apt folder otherwise",
@@ -163,6 +180,13 @@ VARIABLES: tuple[Variable, ...] = (
         "REFRESH_MIN_INTERVAL",
         "60",
         "seconds after a refresh in which no other is started; 0 turns this off",
+        check.whole(0, 31_536_000),
+        _range(0, 31_536_000, " of seconds"),
+    ),
+    Variable(
+        "FORCE_MIN_INTERVAL",
+        "3600",
+        "seconds between forced refreshes where no `REFRESH_TOKEN` is set; 0 turns this off",
         check.whole(0, 31_536_000),
         _range(0, 31_536_000, " of seconds"),
     ),
@@ -247,7 +271,10 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     values = {variable.name.lower(): variable.read(environ) for variable in VARIABLES}
     if values["refresh_concurrency"] is None:
         values["refresh_concurrency"] = available_cores()
+    # Heroku's router is the one way to a dyno, and DYNO is set on every dyno.
+    on_heroku = "DYNO" in environ
     if values["trusted_proxies"] is None:
-        # Heroku's router is the one way to a dyno, and DYNO is set on every dyno.
-        values["trusted_proxies"] = 1 if "DYNO" in environ else 0
+        values["trusted_proxies"] = 1 if on_heroku else 0
+    if values["host"] is None:
+        values["host"] = "0.0.0.0" if on_heroku else "127.0.0.1"  # noqa: S104 - behind its router
     return Settings(**values, search_path=environ.get("PATH") or os.defpath)

@@ -127,10 +127,15 @@ def _sqlite_url(url: URL, text: str) -> str:
     if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
         return text
     path = HOME / str(url.database)
+    folder = shorten(str(path.parent))
     if path.is_dir():
         raise ValueError("names a folder")
+    if not path.parent.is_dir():
+        raise ValueError(f"names a file in the folder {folder}, which is not there")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise ValueError("names a file in a folder that is not there or cannot be written to")
+        raise ValueError(f"names a file in the folder {folder}, which cannot be written to")
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        raise ValueError(f"names a file in the folder {folder} that cannot be written to")
     return url.set(database=str(path)).render_as_string(hide_password=False)
 
 
@@ -180,6 +185,34 @@ def _origin(entry: str) -> str:
     if not 0 < port < 65536:
         raise ValueError(f"has the entry {shorten(entry)} with an impossible port")
     return f"{scheme}://{host}" if port == DEFAULT_PORTS[scheme] else f"{scheme}://{host}:{port}"
+
+
+def listen_address(text: str) -> str:
+    """Check an address to listen on: an IP address or a host name, without a port."""
+    address = text.removeprefix("[").removesuffix("]")
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return _host_name(text)
+
+
+def host_names(text: str) -> tuple[str, ...]:
+    """Read a list of host names, each once, in lower case; a leading dot allows subdomains."""
+    found = tuple(
+        dict.fromkeys(
+            "." * name.startswith(".") + _host_name(name.removeprefix(".")) for name in _names(text)
+        )
+    )
+    if not found:
+        raise ValueError("names no host")
+    return found
+
+
+def _host_name(text: str) -> str:
+    name = text.lower()
+    if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?", name) or ".." in name:
+        raise ValueError(f"has the entry {shorten(text)}, which is not a host name")
+    return name
 
 
 def folder_names(text: str) -> tuple[str, ...]:

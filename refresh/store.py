@@ -115,6 +115,18 @@ def find_last(status: RefreshStatus) -> RefreshJob | None:
     )
 
 
+def find_last_forced() -> RefreshJob | None:
+    """Fetch the refresh that was the last to be forced, however it ended."""
+    return run_in_transaction(
+        lambda session: session.scalar(
+            select(RefreshJob)
+            .where(RefreshJob.forced)
+            .order_by(RefreshJob.created_at.desc())
+            .limit(1)
+        )
+    )
+
+
 def claim_listing(refresh_id: str) -> tuple[int, bool] | None:
     """Take on the listing of a refresh; give the number of this attempt and whether it is forced.
 

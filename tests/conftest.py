@@ -202,6 +202,7 @@ def environment(database_url: str, github_api: GitHubApi) -> dict[str, str]:
         "GITHUB_ACCESS_TOKEN": github_api.token,
         "REFRESH_INTERVAL_HOURS": "0",
         "REFRESH_MIN_INTERVAL": "0",
+        "FORCE_MIN_INTERVAL": "0",
     }
 
 

@@ -191,6 +191,112 @@ def test_a_failed_refresh_holds_up_nobody(app_of, world: World):
     assert client.post("/api/refresh").status_code == 200
 
 
+# The interval between forced ones
+
+
+@SQLITE_ONLY
+def test_without_a_token_a_refresh_is_forced_once_in_an_interval(app_of, world: World):
+    world.add("alpha", commits=1)
+    client = app_of(FORCE_MIN_INTERVAL="600").test_client()
+    assert client.post("/api/refresh?force=true").status_code == 200
+
+    again = client.post("/api/refresh?force=true")
+
+    assert again.status_code == 429
+    wait = again.headers["Retry-After"]
+    assert 500 < int(wait) <= 600
+    assert again.get_json()["error"] == (
+        f"a refresh may be forced once in 600 s: try again in {wait} s"
+    )
+    assert client.post("/api/refresh").status_code == 200
+    assert len(client.get("/api/refresh/jobs").get_json()) == 2
+
+
+@SQLITE_ONLY
+def test_a_forced_refresh_that_failed_counts_too(app_of):
+    client = app_of(FORCE_MIN_INTERVAL="600").test_client()
+    assert client.post("/api/refresh?force=true").status_code == 502  # there is no repository
+
+    assert client.post("/api/refresh?force=true").status_code == 429
+
+
+@SQLITE_ONLY
+def test_after_the_interval_a_refresh_is_forced_again(app_of, world: World):
+    world.add("alpha", commits=1)
+    app = app_of(FORCE_MIN_INTERVAL="600")
+    client = app.test_client()
+    assert client.post("/api/refresh?force=true").status_code == 200
+    with app.app_context():
+        for row in db.session.scalars(db.select(RefreshJob)):
+            row.created_at = utc_now() - timedelta(seconds=601)
+        db.session.commit()
+
+    assert client.post("/api/refresh?force=true").status_code == 200
+
+
+@SQLITE_ONLY
+def test_with_the_token_a_refresh_is_forced_at_will(app_of, world: World):
+    world.add("alpha", commits=1)
+    client = app_of(FORCE_MIN_INTERVAL="600", REFRESH_TOKEN=TOKEN).test_client()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+
+    for _ in range(2):
+        assert client.post("/api/refresh?force=true", headers=headers).status_code == 200
+
+
+# The origin
+
+
+@SQLITE_ONLY
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.test",
+        "null",
+        "",
+        "http://localhost",
+        "http://localhost:30000",
+        "http://tracker.example:81",
+        "http://tracker.example.evil.test",
+        "http://evil.test@tracker.example",
+        "tracker.example",
+        "http://[",
+        "\xff",
+    ],
+)
+def test_pages_of_other_origins_change_nothing(app_of, world: World, origin: str):
+    world.add("alpha", commits=1)
+    client = app_of().test_client()
+
+    answer = client.post(
+        "/api/refresh?force=true", headers={"Origin": origin, "Host": "tracker.example"}
+    )
+
+    assert answer.status_code == 403
+    assert "CORS_ORIGINS" in answer.get_json()["error"]
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert client.get("/api/refresh/jobs").get_json() == []
+
+
+@SQLITE_ONLY
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None,
+        "http://localhost:3000",
+        "HTTP://LocalHost:3000",
+        "http://tracker.example",
+        "http://tracker.example:80",
+        "https://tracker.example:443",
+    ],
+)
+def test_listed_origins_our_own_and_programs_may_refresh(app_of, world: World, origin: str | None):
+    world.add("alpha", commits=1)
+    headers = {"Host": "tracker.example"} | ({} if origin is None else {"Origin": origin})
+
+    assert app_of().test_client().post("/api/refresh", headers=headers).status_code == 200
+
+
 # The rate
 
 
@@ -198,8 +304,9 @@ def post(client: FlaskClient, peer: str, forwarded: str | None = None) -> int:
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     answer = client.post("/api/refresh", headers=headers, environ_base={"REMOTE_ADDR": peer})
     if answer.status_code == 429:
-        assert isinstance(answer.get_json()["error"], str)
-        assert 0 < int(answer.headers["Retry-After"]) <= 60
+        wait = answer.headers["Retry-After"]
+        assert 0 < int(wait) <= 60
+        assert answer.get_json()["error"].endswith(f"try again in {wait} s")
     return answer.status_code
 
 

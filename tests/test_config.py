@@ -41,16 +41,17 @@ class TestDefaults:
             database_url=f"sqlite:///{ROOT / 'db.sqlite'}",
             redis_url=None,
             port=5001,
+            host="127.0.0.1",
+            allowed_hosts=None,
             cloc_path=None,
             cors_origins=(
                 "http://127.0.0.1:5500",
                 "http://localhost:5500",
                 "http://localhost:3000",
-                "https://samarthkumbla.com",
-                "https://www.samarthkumbla.com",
             ),
             refresh_interval_hours=24,
             refresh_min_interval=60,
+            force_min_interval=3600,
             refresh_token=None,
             exclude_dirs=(
                 ".idea",
@@ -265,6 +266,7 @@ class TestNumbers:
         [
             ("PORT", 1, 65535),
             ("REFRESH_MIN_INTERVAL", 0, 31_536_000),
+            ("FORCE_MIN_INTERVAL", 0, 31_536_000),
             ("CLONE_TIMEOUT", 1, 86_400),
             ("MEASURE_TIMEOUT", 1, 86_400),
             ("MAX_REPO_MB", 1, 1_048_576),

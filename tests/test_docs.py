@@ -29,6 +29,7 @@ from tests.support.documents import (
     routes_of,
 )
 from web import api
+from web.errors import HOST_REFUSED
 
 README = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "API_DOCUMENTATION.md").read_text()
@@ -151,6 +152,7 @@ def test_errors_of_any_address(plain_app: Flask):
     large = client.get("/", data=b"x" * 65_537)
     for answer in (client.get("/no-such-address"), client.delete("/api/projects"), large):
         assert answer.json == {"error": said[str(answer.status_code)]}
+    assert said["400"] == HOST_REFUSED
     assert client.delete("/api/projects").headers["Allow"]
 
 

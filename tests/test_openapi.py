@@ -138,3 +138,20 @@ def test_answers_to_a_large_body(cut_off: Flask):
         answer = cut_off.test_client().open(path, method=method, data=b"x" * 65_537)
         assert answer.status_code == 413
         check_answer(route, answer)
+
+
+def test_answer_to_a_page_of_another_origin(cut_off: Flask):
+    answer = cut_off.test_client().post("/api/refresh", headers={"Origin": "https://evil.test"})
+    assert answer.status_code == 403
+    check_answer("POST /api/refresh", answer)
+
+
+def test_answers_under_another_name():
+    client = application.create_app(
+        NO_DATABASE | {"ALLOWED_HOSTS": "tracker.example"}
+    ).test_client()
+    for route in routes_of(client.application):
+        method, path = route.split()
+        answer = client.open(re.sub("<.*?>", "x", path), method=method)
+        assert answer.status_code == 400
+        check_answer(route, answer)

@@ -15,7 +15,7 @@ import requests
 
 from app import create_app
 from models import Project, db
-from tests.support.service import Service, serving
+from tests.support.service import LIMIT, Service, serving, wait_until
 from tests.support.wire import besieged, connect, exchange, read_reply
 from tests.test_http import TELLTALES
 
@@ -193,12 +193,47 @@ def test_python_app_py_serves_this_machine_alone_without_a_debugger(local: Servi
     assert [(each.laddr.ip, each.laddr.port) for each in listening] == [("127.0.0.1", local.port)]
     assert process.children() == []  # no reloader
 
+    for host in (f"localhost:{local.port}", "127.0.0.1", socket.gethostname()):
+        assert status_under(local, host) == 200
+    for host in ("evil.test", f"evil.test:{local.port}", "localhost.evil.test"):
+        assert status_under(local, host) == 400
+
     for path in ("/console", "/?__debugger__=yes&cmd=resource&f=debugger.js"):
         answer = requests.get(local.url + path, timeout=10)
         assert answer.headers["Content-Type"] == "application/json"
         assert "debugger" not in answer.text.lower()
     for request in (b"GARBAGE\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"a b c d\r\n\r\n"):
         assert closing_error(local.port, request)
+
+
+def status_under(service: Service, host: str) -> int:
+    """Ask under a name of one's own choice, as a page that rebinds its name does."""
+    request = f"GET /api/projects HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    with connect(service.port) as client, client.makefile("rb") as stream:
+        client.sendall(request.encode())
+        return int(stream.readline().split()[1])
+
+
+@pytest.mark.parametrize(
+    ("host", "address"), [(None, "127.0.0.1"), ("0.0.0.0", "0.0.0.0"), ("127.0.0.2", "127.0.0.2")]
+)
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("command", [("app.py",), ("gunicorn", "app:app")], ids=lambda it: it[0])
+def test_a_start_listens_where_host_says_and_tells_it(
+    environment: dict[str, str], tmp_path: Path, command: tuple[str, ...], host, address: str
+):
+    if host is not None:
+        environment["HOST"] = host
+    with serving(environment, tmp_path / "service") as service:
+        process = psutil.Process(service.start(*command).pid)
+        said = f"http://{address}:{service.port}"
+        wait_until(lambda: said in service.logs(), LIMIT, "the start tells the address")
+        # gunicorn tells its address before, `python app.py` before it accepts.
+        assert (address, service.port) in [
+            (each.laddr.ip, each.laddr.port)
+            for each in process.net_connections()
+            if each.status == psutil.CONN_LISTEN
+        ]
 
 
 def closing_error(port: int, request: bytes) -> bytes:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import time
 from typing import Final
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, jsonify, request
 from flask_cors import CORS
-from flask_limiter import Limiter
+from flask_limiter import Limiter, RequestLimit
 from flask_limiter.util import get_remote_address
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
+from config.checks import DEFAULT_PORTS
+from errors import OriginRefused
 from refresh.queue import fail_fast_options
 
 MAX_BODY = 64 * 1024
 REFRESHES_A_MINUTE = 30
-LIMIT_WINDOW = 60  # seconds
+EXPOSED_HEADERS = ("ETag", "Link", "Retry-After", "X-Total-Count")
+PREFLIGHT_MAX_AGE = 3600  # seconds
 
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -27,12 +33,45 @@ SECURITY_HEADERS: Final = {
 
 
 def control_access(app: Flask, settings: Settings) -> None:
-    """Set up CORS, the refresh limit, the body limit and the headers of every answer."""
+    """Set up hosts, origins, the refresh limit, the body limit and the headers of every answer."""
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    CORS(app, origins=list(settings.cors_origins), methods=["GET", "POST"], always_send=False)
+    if settings.allowed_hosts is not None:
+        app.config["TRUSTED_HOSTS"] = list(settings.allowed_hosts)
+    CORS(
+        app,
+        origins=list(settings.cors_origins),
+        methods=["GET", "POST"],
+        expose_headers=list(EXPOSED_HEADERS),
+        max_age=PREFLIGHT_MAX_AGE,
+        always_send=False,
+        vary_header=False,  # see _add_headers
+    )
     _limit_refreshes(app, settings, "api.start_refresh")
+    app.before_request(_refuse_foreign_origins)
     app.before_request(_refuse_large_bodies)
-    app.after_request(_add_security_headers)
+    app.after_request(_add_headers)
+
+
+def own_names(host: str) -> list[str]:
+    """Give the names and addresses by which this machine may be asked for, listening on `host`.
+
+    A page whose name is made to point here after it was loaded asks for that name, and is refused.
+    """
+    names = {"localhost", "127.0.0.1", socket.gethostname().lower()}
+    if host not in names:
+        names |= {host, *_own_addresses()}
+    return sorted(names)
+
+
+def _own_addresses() -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):
+        found |= {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None)}
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Nothing is sent: this asks which address the way out of this machine begins with.
+        probe.connect(("192.0.2.1", 9))
+        found.add(probe.getsockname()[0])
+    return found
 
 
 def _limit_refreshes(app: Flask, settings: Settings, endpoint: str) -> None:
@@ -52,10 +91,45 @@ def _limit_refreshes(app: Flask, settings: Settings, endpoint: str) -> None:
         storage_uri=url or "memory://",
         storage_options=fail_fast_options(url) if url is not None else {},
         in_memory_fallback_enabled=True,
+        on_breach=_answer_too_many,
     )
     view = app.view_functions[endpoint]
     limited = limiter.limit(f"{REFRESHES_A_MINUTE} per minute")(view)
     app.view_functions[endpoint] = limited  # type: ignore[assignment]
+
+
+def _answer_too_many(limit: RequestLimit) -> Response:
+    wait = max(1, round(limit.reset_at - time.time()))
+    answer = jsonify(error=f"too many requests: try again in {wait} s")
+    answer.status_code = 429
+    answer.headers["Retry-After"] = str(wait)
+    return answer
+
+
+def _refuse_foreign_origins() -> None:
+    """Refuse to change anything for a page of an origin that is neither listed nor our own.
+
+    A browser sends such a POST without a preflight. It names the page's origin in every POST, and
+    other clients name none.
+    """
+    origin = request.headers.get("Origin")
+    if origin is None or request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    settings: Settings = current_app.config["SETTINGS"]
+    if origin.lower() not in settings.cors_origins and not _is_own(origin):
+        raise OriginRefused
+
+
+def _is_own(origin: str) -> bool:
+    """Tell whether a page came from the host and port that this request asks for.
+
+    The scheme is left out: behind a proxy that is not trusted it is not known here.
+    """
+    scheme, _, host = origin.lower().partition("://")
+    if scheme not in DEFAULT_PORTS:
+        return False
+    default = f":{DEFAULT_PORTS[scheme]}"
+    return host.removesuffix(default) == request.host.lower().removesuffix(default)
 
 
 def _refuse_large_bodies() -> None:
@@ -65,7 +139,7 @@ def _refuse_large_bodies() -> None:
         raise RequestEntityTooLarge
 
 
-def _add_security_headers(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     # In every answer, or a cache could serve the one without CORS headers to every origin.

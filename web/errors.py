@@ -7,28 +7,30 @@ import logging
 from flask import Flask
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, TooManyRequests
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from database.engine import NO_DATABASE, db, is_unavailable
 from errors import (
     Interrupted,
+    OriginRefused,
     ProjectTrackerError,
     RefreshError,
     RefreshTooSoon,
     TokenMissing,
     TokenWrong,
 )
-from web.access import LIMIT_WINDOW
 
 log = logging.getLogger(__name__)
 
 KEPT_HEADERS = ("Allow", "Retry-After")
+HOST_REFUSED = "this service does not go by the name in Host: see ALLOWED_HOSTS"
 
 STATUSES: dict[type[ProjectTrackerError], int] = {
     RefreshError: 502,
     RefreshTooSoon: 429,
     TokenMissing: 503,
     TokenWrong: 401,
+    OriginRefused: 403,
     Interrupted: 503,
 }
 
@@ -45,10 +47,11 @@ def register_error_handlers(app: Flask) -> None:
 def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error.get_response()
+    if error.response is not None:
+        return error.response
     headers = {name: value for name, value in error.get_headers() if name in KEPT_HEADERS}
-    if isinstance(error, TooManyRequests):
-        headers.setdefault("Retry-After", str(LIMIT_WINDOW))
-    return {"error": error.name.lower()}, error.code, headers
+    text = HOST_REFUSED if isinstance(error, SecurityError) else error.name.lower()
+    return {"error": text}, error.code, headers
 
 
 def _answer_own_error(error: ProjectTrackerError) -> ResponseReturnValue:
