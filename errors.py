@@ -4,10 +4,11 @@ ProjectTrackerError
 ├── ConfigError                 a variable of the environment cannot be used
 ├── Interrupted                 this process is asked to stop; nothing is wrong with the work itself
 ├── CommandError                a program failed
-│   └── CommandTimeout          … because it took too long
+│   ├── CommandTimeout          … because it took too long
+│   └── CommandOutOfMemory      … because it needed more memory than it may have
 ├── MeasureError                one repository could not be measured
 │   ├── EmptyRepository         … because it holds no commit
-│   └── RepositoryTooLarge      … because it is larger than MAX_REPO_MB
+│   └── RepositoryTooLarge      … because it is larger than MAX_REPO_MB or needs too much memory
 ├── GitHubError                 GitHub's API did not give what was asked
 │   ├── TokenRefused            401
 │   ├── RateLimited             the quota is used up until an instant
@@ -61,6 +62,10 @@ class CommandTimeout(CommandError):
     """Tell that a program, with all it had started, was ended after its time was up."""
 
 
+class CommandOutOfMemory(CommandError):
+    """Tell that a program needed more memory than its limit, or this machine, allows."""
+
+
 class MeasureError(ProjectTrackerError):
     """Say in words why one repository could not be measured."""
 
@@ -70,7 +75,7 @@ class EmptyRepository(MeasureError):
 
 
 class RepositoryTooLarge(MeasureError):
-    """Tell that a repository was not cloned because of its size."""
+    """Tell that a repository, or what measuring it takes, is beyond a limit of size or memory."""
 
 
 class GitHubError(ProjectTrackerError):

@@ -24,6 +24,8 @@ def options() -> Options:
         exclude_dirs=frozenset(),
         clone_timeout=60,
         measure_timeout=60,
+        memory_mb=2560,
+        max_repo_mb=2048,
         cloc_path=None,
         search_path=os.environ["PATH"],
     )
@@ -44,8 +46,8 @@ def take_turns(tree: Path, scratch: Path, rounds: int) -> tuple[float, float]:
     if server is None:
         raise RuntimeError("this cloc cannot stand by")
     ways: list[Callable[[], Table]] = [
-        lambda: cloc.count(tree, scratch, 60, Leash()),
-        lambda: cloc.count(tree, scratch, 60, Leash(), server),
+        lambda: cloc.count(tree, scratch, 60, options().memory_mb, Leash()),
+        lambda: cloc.count(tree, scratch, 60, options().memory_mb, Leash(), server),
     ]
     seconds: list[list[float]] = [[], []]
     for _ in range(rounds):

@@ -30,7 +30,7 @@ def measure_once(url: str, since: str | None, search_path: str) -> Measured:
     """Measure in this process, as one repository of a refresh is measured."""
     import measure
 
-    options = measure.Options(frozenset(), 600, 600, None, search_path)
+    options = measure.Options(frozenset(), 600, 600, 2560, 2048, None, search_path)
     measure.best_counter(options)
     meter = Meter()
     figures = measure.measure(measure.Source(url), options, since)

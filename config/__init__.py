@@ -51,6 +51,7 @@ class Settings:
     private_repositories: PrivateMode
     clone_timeout: int
     measure_timeout: int
+    measure_memory_mb: int
     max_repo_mb: int
     refresh_concurrency: int
     trusted_proxies: int
@@ -229,9 +230,16 @@ VARIABLES: tuple[Variable, ...] = (
         _range(1, 86_400, " of seconds"),
     ),
     Variable(
+        "MEASURE_MEMORY_MB",
+        "2560",
+        "megabytes of memory that each program that measures may take",
+        check.whole(64, 1_048_576),
+        _range(64, 1_048_576, " of megabytes"),
+    ),
+    Variable(
         "MAX_REPO_MB",
         "2048",
-        "megabytes (GitHub's size) above which a repository is not cloned",
+        "megabytes above which a repository is not measured: GitHub's size, or its checkout",
         check.whole(1, 1_048_576),
         _range(1, 1_048_576, " of megabytes"),
     ),

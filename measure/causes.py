@@ -43,7 +43,6 @@ CAUSES: tuple[tuple[str, str], ...] = (
         r"|bad pack|RPC failed|Empty reply|Connection reset|Recv failure|unpack|did not receive",
         "the transfer broke off",
     ),
-    (r"out of memory|malloc|mmap failed", "there was not enough memory"),
 )
 ENDED_BY_STOP = re.compile(r"died of signal (1|2|15)\b")
 

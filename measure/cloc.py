@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import CommandError, CommandTimeout
+from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
 from .command import run
 from .fork_server import ForkServer, ServerGone
@@ -59,23 +59,24 @@ class Cloc:
         """Ask for the version. Raises ClocFailed when the answer is none."""
         return _version(self.path, self.search_path, self.changed)
 
-    def server(self, folder: Path) -> ForkServer:
+    def server(self, folder: Path, memory_mb: int) -> ForkServer:
         """Start a server for count(), with its socket in a private folder. Raises ServerGone."""
         env = _environment(self.path, self.search_path, folder)
-        return ForkServer(Path(self.path), COUNT, env, folder)
+        return ForkServer(Path(self.path), COUNT, env, folder, memory_mb)
 
     def count(
         self,
         tree: Path,
         scratch: Path,
         timeout: float,
+        memory_mb: int,
         leash: Leash,
         server: ForkServer | None = None,
     ) -> Table:
         """Count the lines of code of each language below a folder.
 
         `scratch` is where its temporary files go; `server` is one of this cloc's, and does no harm
-        when it is gone. Raises ClocFailed in words fit for the public.
+        when it is gone. Raises ClocFailed in words fit for the public, and CommandOutOfMemory.
         """
         env = _environment(self.path, self.search_path, scratch)
         try:
@@ -84,8 +85,15 @@ class Cloc:
                     done = server.run(cwd=tree, env=env, timeout=timeout, leash=leash)
                     return parse_csv(done.stdout.decode(errors="replace"))
             output = run(
-                [self.path, *COUNT], cwd=tree, env=env, timeout=timeout, leash=leash
+                [self.path, *COUNT],
+                cwd=tree,
+                env=env,
+                timeout=timeout,
+                memory_mb=memory_mb,
+                leash=leash,
             ).stdout
+        except CommandOutOfMemory:
+            raise
         except CommandTimeout as error:
             raise ClocFailed("cloc took too long") from error
         except CommandError as error:

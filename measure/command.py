@@ -1,8 +1,10 @@
-"""The one way to run a program: an argument list, a folder, a clean environment, a time limit.
+"""The one way to run a program: arguments, folder, clean environment, limits of time and memory.
 
 A program is a process group of its own, and all of the group is gone when its call ends, whatever
 way that is. coreutils' `timeout` stands between, so that the time limit holds even when this
-process is killed and can enforce nothing any more.
+process is killed and can enforce nothing any more. The memory limit is the system's (RLIMIT_DATA)
+and holds for each process of the group by itself; what is mapped from files is not counted. Where
+the system does not enforce it (macOS) there is none.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -22,7 +25,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO
 
-from errors import CommandError, CommandTimeout, Interrupted
+from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
 
 from .leash import Leash, hold, is_stopped, let_go, lock
 
@@ -30,6 +33,13 @@ STDERR_KEPT = 64 * 1024
 CHUNK = 1024 * 1024
 GRACE = 5  # seconds between the polite and the final signal
 ASKED_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+HELPER_MEMORY_MB = 512  # for programs whose need does not grow with a repository
+# A lower limit that is there already stays, and the program runs under that one.
+LIMIT_MEMORY = 'ulimit -d "$1" 2>/dev/null || :; shift; exec "$@"'
+# What git, perl, Python and the C++ library say, each in its own way.
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|cannot allocate memory|memory exhausted|MemoryError|bad_alloc", re.IGNORECASE
+)
 
 
 class Deadline:
@@ -61,17 +71,19 @@ def run(
     cwd: Path,
     env: Mapping[str, str],
     timeout: float,
+    memory_mb: int = HELPER_MEMORY_MB,
     stdin: bytes | Path | None = None,
     leash: Leash | None = None,
     even_if_stopped: bool = False,
 ) -> CompletedOutput:
     """Run a program to its end and return what it wrote.
 
-    Raises CommandError on any exit code but 0, CommandTimeout after `timeout` seconds, and
-    Interrupted when the program, or this process, was asked to stop. `even_if_stopped` is for
-    clearing up: such a program is not ended by stop_all().
+    Raises CommandError on any exit code but 0, CommandTimeout after `timeout` seconds,
+    CommandOutOfMemory when it failed for want of more than `memory_mb` megabytes, and Interrupted
+    when the program, or this process, was asked to stop. `even_if_stopped` is for clearing up:
+    such a program is not ended by stop_all().
     """
-    program = _Program(command, timeout, leash, even_if_stopped)
+    program = _Program(command, timeout, memory_mb, leash, even_if_stopped)
     with contextlib.closing(program.run(cwd, env, stdin)) as chunks:
         stdout = b"".join(chunks)
     return CompletedOutput(stdout, program.stderr)
@@ -83,6 +95,7 @@ def stream(
     cwd: Path,
     env: Mapping[str, str],
     timeout: float,
+    memory_mb: int = HELPER_MEMORY_MB,
     stdin: bytes | Path | None = None,
     leash: Leash | None = None,
 ) -> Generator[bytes, None, None]:
@@ -90,7 +103,7 @@ def stream(
 
     Raises what run() raises, at the end. Closing the generator ends the program.
     """
-    return _Program(command, timeout, leash).run(cwd, env, stdin)
+    return _Program(command, timeout, memory_mb, leash).run(cwd, env, stdin)
 
 
 class _Program:
@@ -98,11 +111,13 @@ class _Program:
         self,
         command: Sequence[str],
         timeout: float,
+        memory_mb: int,
         leash: Leash | None,
         even_if_stopped: bool = False,
     ) -> None:
         self.command = command
         self.timeout = timeout
+        self.memory_mb = memory_mb
         self.leash = leash
         self.even_if_stopped = even_if_stopped
         self.begun = 0.0
@@ -138,7 +153,8 @@ class _Program:
     def _start(
         self, cwd: Path, env: Mapping[str, str], stdin: IO[bytes] | int
     ) -> subprocess.Popen[bytes]:
-        arguments = [*_limiter(env.get("PATH", os.defpath), self.timeout), *self.command]
+        time_limit = _time_limiter(env.get("PATH", os.defpath), self.timeout)
+        arguments = [*memory_limiter(self.memory_mb), *time_limit, *self.command]
         if self.stopped():
             raise Interrupted("this process is stopping")
         self.begun = time.monotonic()
@@ -189,7 +205,18 @@ class _Program:
             raise CommandTimeout(self.command, code, self.stderr)
         if -code in ASKED_TO_STOP or code - 128 in ASKED_TO_STOP:
             raise Interrupted("the program was asked to stop")
-        raise CommandError(self.command, code, self.stderr)
+        raise failure(self.command, code, self.stderr)
+
+
+def failure(command: Sequence[str], code: int, stderr: str) -> CommandError:
+    """Return the exception for a program that failed by itself."""
+    kind = CommandOutOfMemory if OUT_OF_MEMORY.search(stderr) else CommandError
+    return kind(command, code, stderr)
+
+
+def memory_limiter(megabytes: int) -> list[str]:
+    """Return the words that, ahead of a command, run it under a memory limit."""
+    return ["/bin/sh", "-c", LIMIT_MEMORY, "sh", str(megabytes * 1024)]
 
 
 _ENDED = (-signal.SIGTERM, -signal.SIGKILL)
@@ -200,7 +227,7 @@ def _timeout_program(search_path: str) -> str | None:
     return shutil.which("timeout", path=search_path) or shutil.which("gtimeout", path=search_path)
 
 
-def _limiter(search_path: str, seconds: float) -> list[str]:
+def _time_limiter(search_path: str, seconds: float) -> list[str]:
     # Without coreutils (macOS) the limit is enforced by this process alone.
     program = _timeout_program(search_path)
     return [program, "-k", str(GRACE), f"{seconds:.3f}"] if program else []

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
+from errors import RepositoryTooLarge
+
 COUNTING_VERSION = 1
 """Raised when this program's own way of counting changes, so that stored figures are renewed."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Say how to measure: folder names to leave out, time limits in seconds, where programs are.
+    """Say how to measure: folder names to leave out, limits of time in seconds, where programs are.
 
+    `memory_mb` limits each program, `max_repo_mb` what is checked out.
     `search_path` is a PATH; `scratch` is the folder that clone folders are made in (None: the
     system's folder for temporary files).
     """
@@ -23,6 +26,8 @@ class Options:
     exclude_dirs: frozenset[str]
     clone_timeout: int
     measure_timeout: int
+    memory_mb: int
+    max_repo_mb: int
     cloc_path: str | None
     search_path: str
     scratch: Path | None = None
@@ -94,6 +99,12 @@ class Figures:
     history: History
     count: Count
     since: str | None
+
+
+def out_of_memory(doing: str, options: Options) -> RepositoryTooLarge:
+    """Say in words that a step needs more memory than its program may have."""
+    limit = f"MEASURE_MEMORY_MB ({options.memory_mb} MB)"
+    return RepositoryTooLarge(f"{doing} takes more memory than {limit} allows")
 
 
 def whole_minutes(first: datetime, last: datetime) -> int:

@@ -13,9 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from errors import CommandError, CommandTimeout, Interrupted
+from errors import CommandTimeout, Interrupted
 
-from .command import ASKED_TO_STOP, GRACE, CompletedOutput
+from .command import (
+    ASKED_TO_STOP,
+    GRACE,
+    HELPER_MEMORY_MB,
+    CompletedOutput,
+    failure,
+    memory_limiter,
+)
 from .leash import Leash, hold, is_stopped, let_go
 
 CHUNK = 64 * 1024
@@ -32,12 +39,18 @@ class ForkServer:
     """Hold a Perl program ready to run, for this process and those forked from it.
 
     A run costs what the program itself does, without the time that perl takes to compile it.
-    `folder`, which must be private, is where the socket is made. Raises ServerGone when the file
-    is not a Perl program or cannot be started; when it cannot be compiled, run() does.
+    `folder`, which must be private, is where the socket is made; the memory limit is for each run
+    by itself. Raises ServerGone when the file is not a Perl program or cannot be started; when it
+    cannot be compiled, run() does.
     """
 
     def __init__(
-        self, program: Path, arguments: Sequence[str], env: Mapping[str, str], folder: Path
+        self,
+        program: Path,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        folder: Path,
+        memory_mb: int = HELPER_MEMORY_MB,
     ) -> None:
         self._command = [str(program), *arguments]
         self._folder = folder
@@ -49,7 +62,15 @@ class ForkServer:
                 listener.listen(BACKLOG)
                 handle = listener.fileno()
                 self._process = subprocess.Popen(
-                    [*interpreter, *ours, str(program), str(handle), *arguments],
+                    # A run is a fork of the server and so inherits its limit.
+                    [
+                        *memory_limiter(memory_mb),
+                        *interpreter,
+                        *ours,
+                        str(program),
+                        str(handle),
+                        *arguments,
+                    ],
                     cwd=folder,
                     env=dict(env),
                     stdin=subprocess.PIPE,  # its end is the server's end
@@ -83,7 +104,8 @@ class ForkServer:
         """Run the program to its end and return what it wrote.
 
         Raises CommandError on any exit code but 0, CommandTimeout after `timeout` seconds,
-        Interrupted when the program, or this process, was asked to stop, and ServerGone.
+        CommandOutOfMemory, Interrupted when the program, or this process, was asked to stop, and
+        ServerGone.
         """
         if timeout <= 0:
             raise CommandTimeout(self._command, 0)
@@ -125,7 +147,7 @@ class ForkServer:
         code = int(how)
         if -code in ASKED_TO_STOP:
             raise Interrupted("the program was asked to stop")
-        raise CommandError(self._command, code, stderr)
+        raise failure(self._command, code, stderr)
 
 
 def _interpreter(program: Path) -> list[str]:

@@ -15,16 +15,25 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from errors import CommandError, CommandTimeout, EmptyRepository, Interrupted, MeasureError
+from errors import (
+    CommandError,
+    CommandOutOfMemory,
+    CommandTimeout,
+    EmptyRepository,
+    Interrupted,
+    MeasureError,
+)
 
 from . import causes
 from .command import Deadline, run, stream
-from .figures import Options, Source
+from .figures import Options, Source, out_of_memory
 from .leash import Leash
 
 ASKPASS = Path(__file__).with_name("askpass.sh")
 SILENCE = 60  # seconds without a byte after which a server is given up
 OBJECT_NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+KILLED = (-9, 137)  # by itself, or as `timeout` tells it
 
 CONFIGURATION = {
     "advice.detachedHead": "false",
@@ -52,6 +61,8 @@ class GitFailed(MeasureError):
     """Say why git failed; `cause` is None when its message is not one of those known."""
 
     def __init__(self, code: int, cause: str | None) -> None:
+        if code in KILLED:
+            cause = "git was killed, perhaps because the machine ran out of memory"
         super().__init__(cause or f"git failed with code {code}")
         self.code = code
         self.cause = cause
@@ -144,6 +155,7 @@ class Git:
                 cwd=work_tree,
                 env=self._inside(work_tree),
                 timeout=self.work.left(),
+                memory_mb=self.options.memory_mb,
                 stdin=stdin,
                 leash=self.leash,
             )
@@ -168,6 +180,7 @@ class Git:
             cwd=cwd or self.folder,
             env=env,
             timeout=deadline.left(),
+            memory_mb=self.options.memory_mb,
             stdin=stdin,
             leash=self.leash,
         ).stdout
@@ -183,6 +196,9 @@ class Git:
             else:
                 limit = f"MEASURE_TIMEOUT ({self.options.measure_timeout} s)"
             raise MeasureError(f"{doing} took longer than {limit}") from error
+        except CommandOutOfMemory as error:
+            logger.debug("%s: %s", error, error.output)
+            raise out_of_memory(doing, self.options) from error
         except CommandError as error:
             # On a host that stops, a helper may be gone before git itself gets the signal.
             if causes.ENDED_BY_STOP.search(error.output):

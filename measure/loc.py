@@ -7,12 +7,12 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from errors import CommandError, CommandTimeout
+from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
 from . import estimate
 from .cloc import ClocFailed, find_cloc
 from .command import Deadline, run
-from .figures import Count, Options
+from .figures import Count, Options, out_of_memory
 from .leash import Leash
 from .standby import server_of
 
@@ -33,14 +33,23 @@ def best_counter(options: Options) -> str:
 def count(tree: Path, scratch: Path, options: Options, deadline: Deadline, leash: Leash) -> Count:
     """Count the lines of code below a folder, before a deadline.
 
-    `scratch` is for the counters' temporary files. Raises Interrupted, and nothing else for
-    whatever is wrong with a counter.
+    `scratch` is for the counters' temporary files. Raises Interrupted, RepositoryTooLarge where
+    cloc needs more memory than it may have, and nothing else for whatever is wrong with a counter.
     """
     try:
         cloc = find_cloc(options.cloc_path, options.search_path)
-        table = cloc.count(tree, scratch, deadline.left(SHARE_OF_CLOC), leash, server_of(cloc))
+        table = cloc.count(
+            tree,
+            scratch,
+            deadline.left(SHARE_OF_CLOC),
+            options.memory_mb,
+            leash,
+            server_of(cloc),
+        )
         # The table tells the version, so a process that counts only once need not ask for it.
         return _count("cloc", f"cloc {table.version or cloc.version()}", None, table.languages)
+    except CommandOutOfMemory as error:
+        raise out_of_memory("counting its lines", options) from error
     except ClocFailed as error:
         reason = str(error)
     try:
@@ -75,6 +84,7 @@ def _run_pygount(
         cwd=scratch,
         env=env,
         timeout=timeout,
+        memory_mb=options.memory_mb,
         leash=leash,
     ).stdout
     result = json.loads(output)

@@ -52,7 +52,11 @@ class Standby:
                 if self._mine[:2] == (cloc, cloc.changed) and self._mine[2].is_running():
                     return
                 self._stop()
-            _standing = self._mine = (cloc, cloc.changed, cloc.server(self._folder))
+            _standing = self._mine = (
+                cloc,
+                cloc.changed,
+                cloc.server(self._folder, self._options.memory_mb),
+            )
         except (ClocFailed, ServerGone) as error:
             logger.debug("cloc does not stand by: %s", error)
 

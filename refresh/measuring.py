@@ -45,6 +45,8 @@ def measure_options(settings: Settings) -> measure.Options:
         exclude_dirs=frozenset(settings.exclude_dirs),
         clone_timeout=settings.clone_timeout,
         measure_timeout=settings.measure_timeout,
+        memory_mb=settings.measure_memory_mb,
+        max_repo_mb=settings.max_repo_mb,
         cloc_path=settings.cloc_path,
         search_path=settings.search_path,
     )

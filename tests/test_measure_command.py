@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from errors import CommandError, CommandTimeout, Interrupted
+from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
 from measure import command
 from measure.command import CompletedOutput, run, stream
 from measure.leash import Leash, allow_again, stop_all
@@ -94,6 +94,32 @@ def test_time_is_up_for_a_program_that_ignores_the_polite_signal(tmp_path: Path,
 
     with pytest.raises(CommandTimeout):
         shell("trap '' TERM; while :; do sleep 0.1; done", tmp_path, timeout=0.5)
+
+
+ALLOCATE = {
+    "perl": ["perl", "-e", "my @all; push @all, 'x' x 1000 while 1;"],
+    "python": [sys.executable, "-c", "bytearray(10**9)"],
+    "child": ["sh", "-c", "perl -e 'my @all; push @all, 1 while 1;'; exit 3"],
+}
+
+
+@pytest.mark.parametrize("program", ALLOCATE)
+def test_memory_is_limited(program: str, tmp_path: Path):
+    with pytest.raises(CommandOutOfMemory):
+        run(ALLOCATE[program], cwd=tmp_path, env=ENV, timeout=60, memory_mb=100)
+    with (
+        pytest.raises(CommandOutOfMemory),
+        contextlib.closing(
+            stream(ALLOCATE[program], cwd=tmp_path, env=ENV, timeout=60, memory_mb=100)
+        ) as chunks,
+    ):
+        list(chunks)
+
+
+def test_enough_memory_is_enough(tmp_path: Path):
+    script = [sys.executable, "-c", "print(len(bytearray(10**8)))"]
+
+    assert run(script, cwd=tmp_path, env=ENV, timeout=60, memory_mb=200).stdout == b"100000000\n"
 
 
 def test_no_time_left_is_a_timeout(tmp_path: Path):

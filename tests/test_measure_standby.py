@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from errors import CommandError, CommandTimeout, Interrupted
+from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
 from measure import Count, Options, Standby, allow_again, stop_all
 from measure.cloc import find_cloc
 from measure.command import STDERR_KEPT, Deadline
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.needs_cloc
 
 ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
 ROOT = Path(__file__).parent.parent
+MEMORY_MB = 100
 # Tells its own number and that of a child, which outlives it unless somebody sees to that.
 SPIN = """
 my $child = fork;
@@ -51,7 +52,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         program.write_text(f"#!/usr/bin/env perl\nuse strict;\n{script}\n")
         folder = tmp_path / "private"
         folder.mkdir()
-        servers.append(ForkServer(program, ["one", "two words"], ENV, folder))
+        servers.append(ForkServer(program, ["one", "two words"], ENV, folder, MEMORY_MB))
         return servers[-1]
 
     yield start
@@ -291,6 +292,15 @@ def test_time_is_up(serve: Serve, tmp_path: Path):
     wait_for(lambda: not any(map(alive, pids(tmp_path))))
     with pytest.raises(CommandTimeout):
         server.run(cwd=tmp_path, env=ENV, timeout=0)
+
+
+def test_memory_is_limited_for_each_run(serve: Serve, tmp_path: Path):
+    server = serve("my @all; do { push @all, 'x' x 1000 } while $ENV{BOMB}; print 'done';")
+
+    for _ in range(2):
+        with pytest.raises(CommandOutOfMemory):
+            server.run(cwd=tmp_path, env=ENV | {"BOMB": "1"}, timeout=60)
+        assert server.run(cwd=tmp_path, env=ENV | {"BOMB": "0"}, timeout=60).stdout == b"done"
 
 
 def test_what_a_run_leaves_behind_ends_with_it(serve: Serve, tmp_path: Path):

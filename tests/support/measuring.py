@@ -17,6 +17,8 @@ def options(scratch: Path, **changes: object) -> Options:
         "exclude_dirs": frozenset(),
         "clone_timeout": 60,
         "measure_timeout": 60,
+        "memory_mb": 2560,
+        "max_repo_mb": 2048,
         "cloc_path": None,
         "search_path": os.environ["PATH"],
         "scratch": scratch,
