@@ -8,7 +8,7 @@ cloc counts through them; those that lead elsewhere are not, because it counts t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,15 +62,21 @@ def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
 
 def check_out(git: Git, listing: Listing) -> None:
     """Write the files of a listing to the clone's tree, with the links between them."""
-    _write(git, listing.files, git.tree)
+    write_files(git, listing.files, git.tree)
     if not listing.links:
         return
     files = {record.partition(b"\t")[2] for record in listing.files.read_bytes().split(b"\0")}
-    for path, target in inner_links(_targets(git, listing.links), files).items():
+    for path, end in resolve_links(git, listing, files).items():
         place = git.tree / path.decode(errors="surrogateescape")
+        target = b"../" * path.count(b"/") + end
         with contextlib.suppress(OSError):  # two entries of one name, which only malice makes
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(target.decode(errors="surrogateescape"))
+
+
+def resolve_links(git: Git, listing: Listing, files: set[bytes]) -> dict[bytes, bytes]:
+    """Return the links of a listing that end at one of its files, each with that file's path."""
+    return inner_links(_targets(git, listing.links), files)
 
 
 def check_out_attributes(git: Git, listing: Listing, folder: Path) -> None:
@@ -78,22 +84,22 @@ def check_out_attributes(git: Git, listing: Listing, folder: Path) -> None:
 
     They stand apart from the checkout, so that the history can be read while files are written.
     """
-    _write(git, listing.attributes, folder)
+    write_files(git, listing.attributes, folder)
 
 
 def inner_links(targets: Mapping[bytes, bytes], files: set[bytes]) -> dict[bytes, bytes]:
-    """Return the links that end at one of `files`, each with the way straight to that file.
+    """Return the links that end at one of `files`, each with that file's path.
 
     `targets` maps the path of each link to what it says. Links over links and over linked folders
     are followed as the system would, but by names alone, never on the disk.
     """
     folders = {path[:end] for path in files for end in _slashes(path)}
-    straight: dict[bytes, bytes] = {}
+    ends: dict[bytes, bytes] = {}
     for path in targets:
         end = _follow(path, targets, files, folders)
         if end is not None and ".." not in path.decode(errors="replace").split("/"):
-            straight[path] = b"../" * path.count(b"/") + end
-    return straight
+            ends[path] = end
+    return ends
 
 
 def _follow(
@@ -126,35 +132,51 @@ def _follow(
     return None
 
 
-def _write(git: Git, records: Path, folder: Path) -> None:
+def write_files(git: Git, records: Path, folder: Path) -> None:
+    """Write the files that records of a Listing name to a folder, as git checks them out."""
     folder.mkdir(exist_ok=True)
     if not records.stat().st_size:
         return
     index = folder.with_suffix(".index")
     git.write(["update-index", "-z", "--index-info"], folder, index, records)
     git.write(["checkout-index", "--all", "--quiet"], folder, index)
+    index.unlink(missing_ok=True)  # else the next commit's files would come on top
+
+
+def contents(git: Git, blobs: Iterable[bytes], longest: int) -> dict[bytes, bytes]:
+    """Return what blobs hold, those of more than `longest` bytes left out."""
+    short = [blob for blob, size in sizes(git, blobs).items() if size <= longest]
+    if not short:  # to no question at all git has an answer, too
+        return {}
+    return _split(git.ask(["cat-file", "--batch"], b"\n".join(short) + b"\n"))
+
+
+def sizes(git: Git, blobs: Iterable[bytes]) -> dict[bytes, int]:
+    """Return the sizes of blobs in bytes."""
+    names = sorted(set(blobs))
+    if not names:
+        return {}
+    answer = git.ask(["cat-file", "--batch-check"], b"\n".join(names) + b"\n")
+    return {line.split()[0]: int(line.split()[2]) for line in answer.splitlines()}
 
 
 def _targets(git: Git, links: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """Read what the links say; what is longer than any path is no link."""
     if not links:
         return {}
-    names = sorted(set(links.values()))
-    sizes = git.ask(["cat-file", "--batch-check"], b"\n".join(names) + b"\n").splitlines()
-    short = [line.split()[0] for line in sizes if int(line.split()[2]) <= LONGEST_TARGET]
-    contents = _contents(git.ask(["cat-file", "--batch"], b"\n".join(short) + b"\n"))
-    return {path: contents[name] for path, name in links.items() if name in contents}
+    found = contents(git, links.values(), LONGEST_TARGET)
+    return {path: found[blob] for path, blob in links.items() if blob in found}
 
 
-def _contents(answer: bytes) -> dict[bytes, bytes]:
-    contents: dict[bytes, bytes] = {}
+def _split(answer: bytes) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
     start = 0
     while start < len(answer):
         end = answer.index(b"\n", start)
         name, _, size = answer[start:end].split()
         start = end + 1 + int(size) + 1
-        contents[name] = answer[end + 1 : start - 1]
-    return contents
+        found[name] = answer[end + 1 : start - 1]
+    return found
 
 
 def _countable(path: bytes) -> bool:

@@ -27,7 +27,9 @@ PERL_FOLDERS = (
     "lib/*/perl-base",
 )
 COUNT = ("--csv", "--quiet", ".")
+COUNT_FILES = ("--csv", "--quiet", "--timeout", "0", "--by-file", "--skip-uniqueness", ".")
 HEADER = "files,language,blank,comment,code,"
+FILES_HEADER = b"language,filename,blank,comment,code,"
 VERSION = re.compile(r"\bcloc v ?(\d[\w.-]{0,30})")
 VERSION_TIMEOUT = 30
 
@@ -100,6 +102,22 @@ class Cloc:
             raise ClocFailed(f"cloc failed with code {error.code}") from error
         return parse_csv(output.decode(errors="replace"))
 
+    def count_files(
+        self, tree: Path, scratch: Path, timeout: float, leash: Leash
+    ) -> list[tuple[bytes, str, int]]:
+        """Return the path of each file below a folder in which it sees code, with its language
+        and lines of code, those of equal content included. Raises ClocFailed.
+        """
+        env = _environment(self.path, self.search_path, scratch)
+        command = [self.path, *COUNT_FILES]
+        try:
+            output = run(command, cwd=tree, env=env, timeout=timeout, leash=leash).stdout
+        except CommandTimeout as error:
+            raise ClocFailed("cloc took too long") from error
+        except CommandError as error:
+            raise ClocFailed(f"cloc failed with code {error.code}") from error
+        return parse_files(output)
+
 
 class ClocFailed(Exception):
     """Say in words why cloc could not count."""
@@ -143,6 +161,33 @@ def parse_csv(output: str) -> Table:
                 return Table(languages, told[1] if told else None)
             languages[language] = int(code)
     except (ValueError, csv.Error) as error:
+        raise ClocFailed("cloc wrote a table that cannot be read") from error
+    raise ClocFailed("cloc's table has no sum")
+
+
+def parse_files(output: bytes) -> list[tuple[bytes, str, int]]:
+    """Return the rows of `cloc --csv --by-file`: path, language, code lines.
+
+    A path may hold anything but a line feed, and is not quoted. Raises ClocFailed for anything else
+    but such a table, and for one whose sum is not that of its rows.
+    """
+    lines = output.split(b"\n")
+    start = next((n for n, line in enumerate(lines) if line.startswith(FILES_HEADER)), None)
+    if start is None:
+        if output.strip():
+            raise ClocFailed("cloc wrote something that is not its table")
+        return []
+    rows: list[tuple[bytes, str, int]] = []
+    try:
+        for line in lines[start + 1 :]:
+            language, _, rest = line.partition(b",")
+            path, _, _, code = rest.rsplit(b",", 3)
+            if language == b"SUM" and not path:
+                if int(code) != sum(row[2] for row in rows):
+                    break
+                return rows
+            rows.append((path.removeprefix(b"./"), language.decode(), int(code)))
+    except ValueError as error:
         raise ClocFailed("cloc wrote a table that cannot be read") from error
     raise ClocFailed("cloc's table has no sum")
 

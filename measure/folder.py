@@ -38,7 +38,7 @@ def clone_folder(scratch: Path | None = None) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        _remove(folder)
+        remove(folder)
         os.close(lock)
 
 
@@ -74,7 +74,7 @@ def _sweep_one(folder: Path) -> bool:
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return _remove(folder)
+        return remove(folder)
     except BlockingIOError:
         return False
     finally:
@@ -84,11 +84,11 @@ def _sweep_one(folder: Path) -> bool:
 def _sweep_unlocked(folder: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
         if time.time() - folder.stat().st_mtime > UNLOCKED_FOR:
-            return _remove(folder)
+            return remove(folder)
     return False
 
 
-def _remove(folder: Path) -> bool:
+def remove(folder: Path) -> bool:
     """Remove a tree by `rm`, which no depth of folders makes stumble."""
     environment = {"PATH": os.defpath, "LC_ALL": "C"}
     for _ in range(3):  # a signal to all processes of a host ends `rm`, too

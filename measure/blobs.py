@@ -1,0 +1,68 @@
+"""Blobs counted by cloc, each once for every name that it has, without a checkout of a commit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from .checkout import sizes, write_files
+from .cloc import Cloc
+from .folder import remove
+from .git import Git
+from .trees import Counts, Pair
+
+BATCH_FILES = 20_000
+BATCH_BYTES = 128 << 20
+"""What is on the disk at a time, unless a single file is larger."""
+
+
+def count_blobs(git: Git, cloc: Cloc, pairs: Iterable[Pair]) -> Iterator[Counts]:
+    """Yield the counts of files, in the order of `pairs`, a batch at a time.
+
+    Raises ClocFailed, and MeasureError where git cannot write them.
+    """
+    for number, batch in enumerate(_batches(git, list(dict.fromkeys(pairs)))):
+        yield _count_batch(git, cloc, batch, number)
+
+
+def _batches(git: Git, pairs: list[Pair]) -> Iterator[list[Pair]]:
+    size = sizes(git, (blob for blob, _ in pairs))
+    batch: list[Pair] = []
+    taken = 0
+    for pair in pairs:
+        if batch and (len(batch) == BATCH_FILES or taken + size[pair[0]] > BATCH_BYTES):
+            yield batch
+            batch, taken = [], 0
+        batch.append(pair)
+        taken += size[pair[0]]
+    if batch:
+        yield batch
+
+
+def _count_batch(git: Git, cloc: Cloc, batch: list[Pair], number: int) -> Counts:
+    """Write the files of a batch so that no two of a name meet, and have cloc count them."""
+    folder = git.folder / f"batch-{number}"
+    records = folder.with_suffix(".files")
+    paths = dict(zip(_paths(batch), batch, strict=True))
+    with records.open("wb") as file:
+        for path, (blob, _) in paths.items():
+            file.write(b"100644 blob %s\t%s\0" % (blob, path))
+    try:
+        write_files(git, records, folder)
+        rows = cloc.count_files(folder, git.folder, git.work.left(), git.leash)
+    finally:
+        remove(folder)
+        records.unlink()
+    counts: Counts = dict.fromkeys(batch)
+    for path, language, lines in rows:
+        counts[paths[path]] = language, lines
+    return counts
+
+
+def _paths(pairs: Iterable[Pair]) -> Iterator[bytes]:
+    """Put each file into the first of the numbered folders that holds none of its name."""
+    taken: Counter[bytes] = Counter()
+    for _, name in pairs:
+        folded = name.lower()  # not every system tells capitals from small letters
+        yield b"%d/%s" % (taken[folded], name)
+        taken[folded] += 1

@@ -1,0 +1,41 @@
+"""A commit's lines of code, of which only the files are counted that have not been before."""
+
+from __future__ import annotations
+
+from .blobs import count_blobs
+from .checkout import Listing, check_out
+from .cloc import Cloc, ClocFailed, find_cloc
+from .figures import Count
+from .git import Git
+from .loc import count
+from .trees import AttributesCheck, Counts, Tree, read_tree, sum_tree
+
+
+def count_changed(git: Git, listing: Listing, known: Counts) -> tuple[Count, Counts]:
+    """Count a commit, and return with it the counts of its files for the next commit.
+
+    `known` are the counts of another commit's files by the same cloc; they may be empty. Where a
+    file's blob and name do not tell all, the commit is checked out and counted as a whole, and no
+    counts of files are returned. Raises MeasureError and Interrupted.
+    """
+    tree = read_tree(git, listing, AttributesCheck(git))
+    if tree is not None:
+        try:
+            cloc = find_cloc(git.options.cloc_path, git.options.search_path)
+            counts = _complete(git, cloc, tree, known)
+            languages = sum_tree(tree, counts)
+            return Count(
+                sum(languages.values()), "cloc", f"cloc {cloc.version()}", None, languages
+            ), counts
+        except ClocFailed:
+            pass  # the full way says why, and goes on without cloc
+    check_out(git, listing)
+    return count(git.tree, git.folder, git.options, git.work, git.leash), {}
+
+
+def _complete(git: Git, cloc: Cloc, tree: Tree, known: Counts) -> Counts:
+    """Return the counts of a tree's files, counting those that are not known."""
+    counts = {pair: known[pair] for pair in tree.pairs() if pair in known}
+    for batch in count_blobs(git, cloc, (pair for pair in tree.pairs() if pair not in known)):
+        counts |= batch
+    return counts

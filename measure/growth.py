@@ -1,0 +1,198 @@
+"""How a project grew: its lines of code at the end of each month or year, as cloc counts them.
+
+A period's commit is found by walking the first parents from HEAD: it is the first whose committer
+timestamp is not after the period's end, in UTC. The current period's is HEAD itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from errors import MeasureError
+
+from .blobs import count_blobs
+from .checkout import check_out, list_files
+from .cloc import Cloc, ClocFailed, find_cloc
+from .fetch import fetch_commits
+from .figures import Options, Source
+from .folder import clone_folder, remove
+from .git import Git
+from .trees import AttributesCheck, Counts, Tree, read_tree, sum_tree
+
+FIRST_YEAR = 1970
+PENDING_FILES = 1_000_000
+"""Files of all commits that wait for their counts, each path and blob being held once."""
+
+MOST_COUNTS = 500_000
+"""Counts that are held; above, those are forgotten that the latest commit has no use for."""
+
+By = Literal["month", "year"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Hold the code lines of each language at the end of a period, and the commit they are of.
+
+    `period` is like 2023-01, or 2023.
+    """
+
+    period: str
+    commit: str
+    languages: dict[str, int]
+
+    @property
+    def loc(self) -> int:
+        """Return the lines of code of all languages."""
+        return sum(self.languages.values())
+
+
+def measure_growth(
+    source: Source,
+    options: Options,
+    known: Iterable[Snapshot] = (),
+    *,
+    by: By = "month",
+    now: datetime | None = None,
+) -> Generator[Snapshot, None, None]:
+    """Yield a snapshot of every period from the first commit to now, oldest first.
+
+    Commits of `known` snapshots are not counted again, so that work which was broken off goes on
+    where it ended; what is yielded stands in for them. Raises EmptyRepository and MeasureError in
+    words safe to show, and Interrupted.
+    """
+    try:
+        cloc = find_cloc(options.cloc_path, options.search_path)
+        with clone_folder(options.scratch) as folder:
+            git = Git(source, options, folder)
+            head, _ = fetch_commits(git, None)
+            commits = period_commits(_first_parents(git, head), head, by, now or datetime.now(UTC))
+            counted = {snapshot.commit: snapshot.languages for snapshot in known}
+            missing = list(dict.fromkeys(c for c in commits.values() if c not in counted))
+            results = count_commits(git, cloc, missing)
+            for period, commit in commits.items():
+                while commit not in counted:
+                    counted.update([next(results)])
+                yield Snapshot(period, commit, counted[commit])
+    except ClocFailed as error:
+        raise MeasureError(str(error)) from error
+
+
+def period_commits(
+    first_parents: Iterable[tuple[str, int | None]], head: str, by: By, now: datetime
+) -> dict[str, str]:
+    """Return the last commit of each period, oldest period first.
+
+    `first_parents` are the commits from HEAD on, with their committer timestamps in seconds; one
+    without a timestamp is passed over.
+    """
+    number = _number(now, by)
+    commits = {_name(number, by): head}
+    number -= 1
+    for commit, second in first_parents:
+        while second is not None and second <= _end(number, by):
+            commits[_name(number, by)] = commit
+            number -= 1
+    return dict(reversed(commits.items()))
+
+
+def count_commits(
+    git: Git, cloc: Cloc, commits: Iterable[str]
+) -> Generator[tuple[str, dict[str, int]], None, None]:
+    """Yield each commit with its code lines by language, in order.
+
+    Neighbours among the commits should be much alike: what they share is counted once. Raises
+    ClocFailed, and MeasureError.
+    """
+    pending = _Pending(git, cloc)
+    attributes = AttributesCheck(git)
+    for commit in commits:
+        listing = list_files(git, commit, git.options.exclude_dirs)
+        tree = read_tree(git, listing, attributes)
+        if tree is not None:
+            pending.add(commit, tree)
+            if pending.is_full():
+                yield from pending.flush()
+            continue
+        yield from pending.flush()
+        try:
+            check_out(git, listing)
+            table = cloc.count(git.tree, git.folder, git.work.left(), git.leash)
+        finally:
+            remove(git.tree)
+        yield commit, table.languages
+    yield from pending.flush()
+
+
+@dataclass
+class _Pending:
+    """Collect commits until it is worth while to start cloc for their new files."""
+
+    git: Git
+    cloc: Cloc
+    counts: Counts = field(default_factory=dict)
+    trees: list[tuple[str, Tree]] = field(default_factory=list)
+    held: int = 0
+    shared: dict[bytes, bytes] = field(default_factory=dict)
+
+    def add(self, commit: str, tree: Tree) -> None:
+        share = self.shared.setdefault
+        files = {share(path, path): share(blob, blob) for path, blob in tree.files.items()}
+        self.trees.append((commit, Tree(files)))
+        self.held += len(files)
+
+    def is_full(self) -> bool:
+        return self.held >= PENDING_FILES
+
+    def flush(self) -> Iterator[tuple[str, dict[str, int]]]:
+        """Count what is new in the commits, and yield those that are done after each batch."""
+        new = dict.fromkeys(
+            pair for _, tree in self.trees for pair in tree.pairs() if pair not in self.counts
+        )
+        batches = count_blobs(self.git, self.cloc, new)
+        for commit, tree in self.trees:
+            while not all(pair in self.counts for pair in tree.pairs()):
+                self.counts |= next(batches)
+            yield commit, sum_tree(tree, self.counts)
+        self._forget()
+
+    def _forget(self) -> None:
+        if self.trees and len(self.counts) > MOST_COUNTS:
+            self.counts = {pair: self.counts[pair] for pair in self.trees[-1][1].pairs()}
+        self.trees = []
+        self.shared = {}
+        self.held = 0
+
+
+def _first_parents(git: Git, head: str) -> Iterator[tuple[str, int | None]]:
+    lines = git.stream(["log", "--first-parent", "--format=%H %ct", head, "--"], git.folder)
+    rest = b""
+    with contextlib.closing(lines):
+        for chunk in lines:
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                commit, _, second = line.partition(b" ")
+                yield commit.decode(), int(second[:20]) if second.isdigit() else None
+
+
+def _number(instant: datetime, by: By) -> int:
+    years = instant.year - FIRST_YEAR
+    return years if by == "year" else years * 12 + instant.month - 1
+
+
+def _name(number: int, by: By) -> str:
+    if by == "year":
+        return str(FIRST_YEAR + number)
+    return f"{FIRST_YEAR + number // 12}-{number % 12 + 1:02}"
+
+
+def _end(number: int, by: By) -> int:
+    """Return the last second of a period; none before 1970 has one, nor has it a commit."""
+    after = number + 1
+    if after <= 0:
+        return -1
+    year, month = (after, 1) if by == "year" else (after // 12, after % 12 + 1)
+    return int(datetime(FIRST_YEAR + year, month, 1, tzinfo=UTC).timestamp()) - 1
