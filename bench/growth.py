@@ -21,6 +21,7 @@ from measure.git import Git
 from measure.growth import Snapshot, measure_growth
 
 HOURS = 24 * 3600
+LARGE = 1 << 15  # MB
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Comparison:
 def options() -> Options:
     """Return the product's own options, without its limits of time."""
     folders = frozenset(EXCLUDED.split(","))
-    return Options(folders, HOURS, HOURS, None, os.environ["PATH"])
+    return Options(folders, HOURS, HOURS, LARGE, LARGE, None, os.environ["PATH"])
 
 
 def compare(name: str, path: Path, every: int) -> Comparison:
@@ -77,7 +78,7 @@ def differences(path: Path, snapshots: list[Snapshot]) -> list[str]:
         fetch_commits(git, None)
         for snapshot in snapshots:
             check_out(git, list_files(git, snapshot.commit, git.options.exclude_dirs))
-            table = cloc.count(git.tree, folder, HOURS, git.leash)
+            table = cloc.count(git.tree, folder, HOURS, LARGE, git.leash)
             remove(git.tree)
             if table.languages != snapshot.languages:
                 found.append(snapshot.period)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from errors import CommandOutOfMemory
+
 from .checkout import sizes, write_files
 from .cloc import Cloc
+from .figures import out_of_memory
 from .folder import remove
 from .git import Git
 from .trees import Counts, Pair
@@ -49,7 +52,10 @@ def _count_batch(git: Git, cloc: Cloc, batch: list[Pair], number: int) -> Counts
             file.write(b"100644 blob %s\t%s\0" % (blob, path))
     try:
         write_files(git, records, folder)
-        rows = cloc.count_files(folder, git.folder, git.work.left(), git.leash)
+        memory_mb = git.options.memory_mb
+        rows = cloc.count_files(folder, git.folder, git.work.left(), memory_mb, git.leash)
+    except CommandOutOfMemory as error:
+        raise out_of_memory("counting its lines", git.options) from error
     finally:
         remove(folder)
         records.unlink()

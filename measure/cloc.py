@@ -103,15 +103,25 @@ class Cloc:
         return parse_csv(output.decode(errors="replace"))
 
     def count_files(
-        self, tree: Path, scratch: Path, timeout: float, leash: Leash
+        self, tree: Path, scratch: Path, timeout: float, memory_mb: int, leash: Leash
     ) -> list[tuple[bytes, str, int]]:
         """Return the path of each file below a folder in which it sees code, with its language
-        and lines of code, those of equal content included. Raises ClocFailed.
+        and lines of code, those of equal content included.
+
+        Raises what count() raises.
         """
         env = _environment(self.path, self.search_path, scratch)
-        command = [self.path, *COUNT_FILES]
         try:
-            output = run(command, cwd=tree, env=env, timeout=timeout, leash=leash).stdout
+            output = run(
+                [self.path, *COUNT_FILES],
+                cwd=tree,
+                env=env,
+                timeout=timeout,
+                memory_mb=memory_mb,
+                leash=leash,
+            ).stdout
+        except CommandOutOfMemory:
+            raise
         except CommandTimeout as error:
             raise ClocFailed("cloc took too long") from error
         except CommandError as error:

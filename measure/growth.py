@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from errors import MeasureError
+from errors import CommandOutOfMemory, MeasureError
 
 from .blobs import count_blobs
-from .checkout import check_out, list_files
+from .checkout import Listing, check_out, list_files
 from .cloc import Cloc, ClocFailed, find_cloc
 from .fetch import fetch_commits
-from .figures import Options, Source
+from .figures import Options, Source, out_of_memory
 from .folder import clone_folder, remove
 from .git import Git
 from .trees import AttributesCheck, Counts, Tree, read_tree, sum_tree
@@ -118,13 +118,20 @@ def count_commits(
                 yield from pending.flush()
             continue
         yield from pending.flush()
-        try:
-            check_out(git, listing)
-            table = cloc.count(git.tree, git.folder, git.work.left(), git.leash)
-        finally:
-            remove(git.tree)
-        yield commit, table.languages
+        yield commit, _count_whole(git, cloc, listing)
     yield from pending.flush()
+
+
+def _count_whole(git: Git, cloc: Cloc, listing: Listing) -> dict[str, int]:
+    """Count a commit in a checkout."""
+    try:
+        check_out(git, listing)
+        memory_mb = git.options.memory_mb
+        return cloc.count(git.tree, git.folder, git.work.left(), memory_mb, git.leash).languages
+    except CommandOutOfMemory as error:
+        raise out_of_memory("counting its lines", git.options) from error
+    finally:
+        remove(git.tree)
 
 
 @dataclass
