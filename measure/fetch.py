@@ -23,6 +23,14 @@ def fetch_commits(git: Git, since: str | None) -> tuple[str, str | None]:
     All is cloned unless it is certain which commits are new after `since`, and that old commits
     still count as they did. Raises EmptyRepository and MeasureError.
     """
+    try:
+        return _fetch(git, since)
+    except EmptyRepository:
+        git.confirm_empty()
+        raise
+
+
+def _fetch(git: Git, since: str | None) -> tuple[str, str | None]:
     if since is not None:
         try:
             git.clone(DEPTHS[0])

@@ -33,6 +33,8 @@ ASKPASS = Path(__file__).with_name("askpass.sh")
 SILENCE = 60  # seconds without a byte after which a server is given up
 OBJECT_NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
+# The first packet of a server that speaks git's own protocol, in the trace of packets.
+SMART_ANSWER = re.compile(rb"< (?:# service=git-upload-pack|version [12])\b")
 KILLED = (-9, 137)  # by itself, or as `timeout` tells it
 
 CONFIGURATION = {
@@ -116,9 +118,25 @@ class Git:
 
     def list_remote(self) -> dict[str, str]:
         """Return the source's HEAD and branches with the commits they name."""
+        return self._list_remote(self._outside)
+
+    def confirm_empty(self) -> None:
+        """Raise EmptyRepository if the source says in git's own protocol that it has no branch.
+
+        Raises MeasureError for anything else. A page for browsers is no such word, though git
+        takes one for the empty list of a server of the simplest kind.
+        """
+        trace = self.folder / "packets"
+        if self._list_remote(self._outside | {"GIT_TRACE_PACKET": str(trace)}):
+            raise MeasureError(causes.NO_BRANCH)
+        if "://" in self.url and not (trace.exists() and SMART_ANSWER.search(trace.read_bytes())):
+            raise MeasureError("the server did not answer as a git server does")
+        raise EmptyRepository("the repository holds no commit")
+
+    def _list_remote(self, env: Mapping[str, str]) -> dict[str, str]:
         arguments = ["ls-remote", "--quiet", "--", self.url, "HEAD", "refs/heads/*"]
         with self._plainly("asking for its branches", self.transfer):
-            listing = self._run(arguments, self._outside, self.transfer)
+            listing = self._run(arguments, env, self.transfer)
         lines = (line.split("\t", 1) for line in listing.decode(errors="replace").splitlines())
         return {ref: name for name, ref in lines}
 

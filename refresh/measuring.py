@@ -137,7 +137,8 @@ def _measure(
             return figures.Measured(fingerprint, figures=None, languages=None), None
     with ThreadPoolExecutor(1, thread_name_prefix="languages") as pool:
         languages = pool.submit(github.fetch_languages, repository.github_id)
-        found = _measure_where_it_is(settings, github, options, repository, since)
+        had_commits = last.head_sha is not None
+        found = _measure_where_it_is(settings, github, options, repository, since, had_commits)
         _log_fallback(settings, repository, found)
         made_with = measure.fingerprint(found.count.counter, options)
         try:
@@ -155,12 +156,18 @@ def _measure_where_it_is(
     options: measure.Options,
     repository: Repository,
     since: str | None,
+    had_commits: bool,
 ) -> Figures:
-    """Measure a repository; where the clone fails, ask GitHub whether it has moved meanwhile."""
+    """Measure a repository; where the clone fails, ask GitHub whether it has moved meanwhile.
+
+    One that had commits is believed to be empty only when GitHub says that it has no content.
+    """
     source = _source(settings, repository)
     try:
         return measure.measure(source, options, since)
-    except EmptyRepository:
+    except EmptyRepository as error:
+        if had_commits and github.fetch_repository(repository.github_id).size_kb:
+            raise MeasureError("it had commits, and now git's host shows none of them") from error
         raise
     except MeasureError:
         today = github.fetch_repository(repository.github_id)

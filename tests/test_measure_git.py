@@ -18,7 +18,7 @@ import pytest
 
 from errors import EmptyRepository, Interrupted, MeasureError
 from measure import Source, measure, remote_head, stop_all
-from measure.git import ASKPASS, Git, allowed_protocol
+from measure.git import ASKPASS, CONFIGURATION, Git, allowed_protocol
 from measure.leash import allow_again
 from tests.support.fast_import import Content
 from tests.support.git_server import GitServer
@@ -271,6 +271,29 @@ def test_a_status_is_said_in_words(status, words, url, git_server: GitServer, sc
 
     with pytest.raises(MeasureError, match=words):
         measure(Source(url), options(scratch))
+
+
+@pytest.mark.parametrize("since", [None, "1" * 40])
+@pytest.mark.parametrize("page", [b"", b"Down for maintenance", b"<p>Down</p>\n" * 9])
+def test_a_page_for_browsers_is_no_empty_repository(
+    page, since, url, git_server: GitServer, scratch
+):
+    git_server.maintain("subject", page)
+
+    with pytest.raises(MeasureError) as caught:
+        measure(Source(url), options(scratch), since)
+    assert not isinstance(caught.value, EmptyRepository)
+
+
+@pytest.mark.parametrize("version", ["0", "1", "2"])
+def test_an_empty_repository_is_known_in_every_protocol(
+    version, git_server: GitServer, scratch, monkeypatch
+):
+    monkeypatch.setitem(CONFIGURATION, "protocol.version", version)
+    git_server.create("empty")
+
+    with pytest.raises(EmptyRepository):
+        measure(Source(git_server.url("empty")), options(scratch))
 
 
 @pytest.mark.parametrize("after", [0, 100])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from errors import EmptyRepository
+from errors import EmptyRepository, MeasureError
 from measure import Source, measure
 from tests.support.fast_import import Content
 from tests.support.git_server import GitServer
@@ -313,11 +313,12 @@ def test_a_repository_without_a_commit_is_empty(branch, tmp_path: Path, git_serv
         measure(source, options(tmp_path / "scratch"), since="1" * 40)
 
 
-def test_a_head_on_a_branch_that_is_not_there_is_empty(tmp_path: Path, git_server: GitServer):
+def test_a_head_on_a_branch_that_is_not_there_is_not_empty(tmp_path: Path, git_server: GitServer):
     repo = RepoBuilder(tmp_path / "source")
     repo.commit({"a.py": PYTHON})
     repo.checkout("nowhere")
     url = repo.publish(git_server, "headless")
 
-    with pytest.raises(EmptyRepository):
+    with pytest.raises(MeasureError, match="its default branch is not there") as caught:
         measure(Source(url), options(tmp_path / "scratch"))
+    assert not isinstance(caught.value, EmptyRepository)

@@ -302,6 +302,42 @@ def test_a_repository_renamed_in_mid_refresh_is_followed(client: FlaskClient, wo
     assert projects(client)["alpha"]["commits"] == 3
 
 
+@pytest.mark.parametrize("page", [b"", b"Down for maintenance"])
+def test_a_maintenance_page_of_git_s_host_erases_nothing(
+    page: bytes, client: FlaskClient, world: World
+):
+    world.add("kept", commits=2)
+    world.add("other")
+    refresh(client)
+    before = projects(client)["kept"]
+    world.push("kept")
+    world.git.maintain("kept", page)
+    refresh(client)
+    during = projects(client)["kept"]
+    world.git.heal()
+    refresh(client)
+
+    assert (before["commits"], before["active_days"]) == (2, 1)
+    assert (during["commits"], during["active_days"], during["stale"]) == (2, 1, True)
+    assert projects(client)["kept"]["stale"] is False
+
+
+@pytest.mark.parametrize(("size", "kept"), [(1, True), (0, False)])
+def test_commits_are_gone_when_github_says_so_too(
+    size: int, kept: bool, client: FlaskClient, world: World
+):
+    builder = world.add("subject")
+    world.add("other")
+    refresh(client)
+    world.git.path("subject").rename(world.git.path("old"))
+    builder.published.clear()
+    world.git.create("subject")
+    world.push("subject", size=size)
+    refresh(client)
+
+    assert ("subject" in projects(client)) == kept
+
+
 def test_an_empty_listing_deletes_nothing(client: FlaskClient, world: World):
     world.add("alpha")
     refresh(client)

@@ -58,6 +58,7 @@ class Fault:
     after: int = 0
     rate: int = 0
     status: int = 0
+    page: bytes = b""
     times: int | None = None
 
 
@@ -155,6 +156,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
 
+    def _show_page(self, request: Request, page: bytes) -> None:
+        request.status = 200
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
     def _run_backend(self, request: Request, path: str, query: str) -> None:
         owner = self.server.owner
         first = next(body := self._body(), b"")
@@ -166,6 +175,9 @@ class Handler(BaseHTTPRequestHandler):
         fault = owner.take_fault(request)
         if fault and fault.kind == "fail":
             self._refuse(request, fault.status)
+            return
+        if fault and fault.kind == "maintain":
+            self._show_page(request, fault.page)
             return
         if fault and fault.kind == "hang" and not fault.after:
             if not owner.wait_healed(request, fault, self.connection):

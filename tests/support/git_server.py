@@ -33,6 +33,7 @@ class GitServer:
     redirect(name, to)  requests for a name are sent to another repository URL
     hang, drip, cut     the answer with the objects never comes, or stops; comes slowly; breaks off
     fail                an HTTP status instead of an answer to any request
+    maintain            a page for browsers instead of an answer to any request
     heal                all faults of a name, or of every name, end; hanging requests go on
     """
 
@@ -120,6 +121,10 @@ class GitServer:
         """Answer every request for a name with an HTTP status."""
         self._faults[name] = Fault("fail", status=status, times=times)
 
+    def maintain(self, name: str, page: bytes = b"") -> None:
+        """Answer every request for a name with 200 and a page for browsers."""
+        self._faults[name] = Fault("maintain", page=page)
+
     def heal(self, name: str | None = None) -> None:
         """End the faults of one name, or all."""
         if name is None:
@@ -145,7 +150,8 @@ class GitServer:
         """Return the fault that strikes a request, and count it."""
         with self._lock:
             fault = self._faults.get(request.repo)
-            if fault is None or (fault.kind != "fail" and not request.fetch):
+            anywhere = ("fail", "maintain")
+            if fault is None or (fault.kind not in anywhere and not request.fetch):
                 return None
             if fault.times is not None:
                 fault.times -= 1
