@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 
 from flask import Flask
@@ -15,13 +17,15 @@ import measure
 from config import PrivateMode, Settings, read_settings
 from database.engine import db, engine_options
 from database.schema import migrate, upgrade_database
-from errors import ConfigError, TokenMissing
+from errors import ConfigError, StartError, TokenMissing
 from log import configure_logging
-from models import Project
+from models import Project, RefreshStatus
+from refresh import store
 from refresh.schedule import start_schedule
 from web import api
-from web.access import control_access, own_names
+from web.access import control_access
 from web.errors import register_error_handlers
+from web.listening import check_address, own_names
 
 log = logging.getLogger(__name__)
 
@@ -53,19 +57,42 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
 def prepare(app: Flask) -> None:
     """Migrate the database to the current schema and log what an operator should know.
 
-    Every process that serves or works calls it once at its start.
+    Every process that serves or works calls it once at its start. Raises StartError.
     """
     settings: Settings = app.config["SETTINGS"]
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise StartError(f"no folder for temporary files can be written to: {error}") from None
     upgrade_database(app)
     if settings.github_access_token is None:
         log.warning("%s", TokenMissing())
+    if shutil.which("git", path=settings.search_path) is None:
+        log.warning("git is not installed: no repository can be measured without it")
     with app.app_context():
-        shown = settings.private_repositories is PrivateMode.SHOW
-        if shown and db.session.scalar(db.select(Project.id).where(Project.private).limit(1)):
+        if settings.private_repositories is PrivateMode.SHOW and _may_have_private(settings):
             log.warning(
-                "private repositories are shown to everybody: "
+                "private repositories are shown to everybody who can reach this service: "
                 "set PRIVATE_REPOSITORIES to count or hide to change that"
             )
+
+
+def start(app: Flask) -> None:
+    """Prepare, or end this process with one line that says why it cannot start."""
+    try:
+        prepare(app)
+    except StartError as error:
+        sys.exit(f"cannot start: {error}")
+
+
+def _may_have_private(settings: Settings) -> bool:
+    """Tell whether there are private rows, or a first refresh could bring some."""
+    if db.session.scalar(db.select(Project.id).where(Project.private).limit(1)) is not None:
+        return True
+    return (
+        settings.github_access_token is not None
+        and store.find_last(RefreshStatus.COMPLETED) is None
+    )
 
 
 class LocalHandler(WSGIRequestHandler):
@@ -78,7 +105,11 @@ class LocalHandler(WSGIRequestHandler):
 def serve(app: Flask) -> None:
     """Serve under this machine's own names, with the schedule, until a Ctrl-C or SIGTERM."""
     settings: Settings = app.config["SETTINGS"]
-    prepare(app)
+    try:
+        check_address(settings, "make run")
+    except StartError as error:
+        sys.exit(f"cannot start: {error}")
+    start(app)
     if settings.allowed_hosts is None:
         app.config["TRUSTED_HOSTS"] = own_names(settings.host)
     server = make_server(

@@ -23,7 +23,7 @@ import measure
 from config import Settings
 from database.schema import upgrade_database
 from database.types import to_iso_utc
-from errors import Interrupted, ProjectTrackerError
+from errors import Interrupted, ProjectTrackerError, StartError
 from jobs import STOPPED, refresh_here, refresh_if_due
 from measure import Figures
 from models import RefreshJob, RefreshStatus
@@ -87,7 +87,7 @@ class ProgressObserver:
 def refresh_command(force: bool) -> None:
     """Refresh the figures here, with a progress bar."""
     settings = _settings()
-    upgrade_database(current_app._get_current_object())  # type: ignore[attr-defined]
+    _upgrade(current_app._get_current_object())  # type: ignore[attr-defined]
     console = Console(stderr=True)
     observer = ProgressObserver(console)
     # The bar and the summary say it already.
@@ -177,7 +177,7 @@ def _print_table(title: str, described: dict[str, Any]) -> None:
 def clock_command() -> None:
     """Start the scheduled refresh when it is due, for ever; run this as a process of its own."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    upgrade_database(app)
+    _upgrade(app)
     _stop_on_sigterm()
     try:
         start_schedule(app, refresh_if_due, BlockingScheduler(timezone="UTC"))
@@ -189,7 +189,14 @@ def clock_command() -> None:
 @with_appcontext
 def upgrade_command() -> None:
     """Bring the database to today's schema, whichever release made it; every row is kept."""
-    upgrade_database(current_app._get_current_object())  # type: ignore[attr-defined]
+    _upgrade(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+def _upgrade(app: Flask) -> None:
+    try:
+        upgrade_database(app)
+    except StartError as error:
+        sys.exit(f"cannot start: {error}")
 
 
 def _stop_on_sigterm() -> None:

@@ -2,6 +2,7 @@
 
 ProjectTrackerError
 ├── ConfigError                 a variable of the environment cannot be used
+├── StartError                  this process cannot start: database, schema, folder or port
 ├── Interrupted                 this process is asked to stop; nothing is wrong with the work itself
 ├── CommandError                a program failed
 │   ├── CommandTimeout          … because it took too long
@@ -23,8 +24,8 @@ ProjectTrackerError
     ├── QueueUnavailable        Redis did not answer
     └── Superseded              another process has taken this piece of work over
 
-The message of each of these, CommandError's apart, is fit for the public: it holds no path, URL,
-token or name of a repository.
+The message of each of these, CommandError's and StartError's apart, is safe to show: it holds no
+path, URL, token or name of a repository.
 """
 
 from __future__ import annotations
@@ -39,6 +40,13 @@ class ProjectTrackerError(Exception):
 
 class ConfigError(ProjectTrackerError):
     """Name the variable, what is wrong with it and what would be right, in one line."""
+
+
+class StartError(ProjectTrackerError):
+    """Say in one line, for the log, what keeps this process from starting and what to do.
+
+    It may name files and addresses of this machine, and never holds a secret.
+    """
 
 
 class Interrupted(ProjectTrackerError):

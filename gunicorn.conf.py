@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import signal
+import sys
 from types import FrameType
 from typing import Any
 
-from config import read_settings
+from gunicorn import systemd
 
-settings = read_settings()
+from config import read_settings
+from errors import ConfigError, StartError
+
+try:
+    settings = read_settings()
+except ConfigError as error:
+    sys.exit(f"configuration: {error}")
 bind = (
     f"[{settings.host}]:{settings.port}"
     if ":" in settings.host
@@ -30,10 +37,18 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """Bring the database to today's schema before the first worker is forked."""
-    from app import app, prepare
+    """Check the address and migrate the database before the first worker is forked."""
+    from app import app, start
+    from web.listening import check_address
 
-    prepare(app)
+    # Given to gunicorn some other way, or taken over from another process, it is not ours to check.
+    inherited = server.master_pid or systemd.listen_fds(unset_environment=False)
+    if not inherited and server.cfg.address == [(settings.host, settings.port)]:
+        try:
+            check_address(settings, "gunicorn app:app")
+        except StartError as error:
+            sys.exit(f"cannot start: {error}")
+    start(app)
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -22,11 +22,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import github_api.source  # noqa: F401  (loaded before the fork, so that no work-horse has to)
 import measure
-from app import app, prepare
+from app import app, start
 from config import Settings
 from database.engine import db, forget_connections
 from errors import QueueUnavailable
-from refresh import store
+from refresh import queue, store
 from refresh.measuring import measure_options
 from refresh.queue import make_worker
 from refresh.supervisor import Supervisor
@@ -39,6 +39,8 @@ PR_SET_PDEATHSIG = 1  # from Linux's <sys/prctl.h>
 RESTART_PAUSE = 2.0
 # Heroku kills a dyno 30 seconds after SIGTERM.
 STOP_WITHIN = 20.0
+# How often, in seconds, the log is told that Redis is still away.
+REMIND_EVERY = 30.0
 
 _fork = multiprocessing.get_context("fork")
 
@@ -52,6 +54,7 @@ class Keeper:
         self._count = count
         self._workers: list[BaseProcess] = []
         self._stopping = False
+        self._remind_at = 0.0
 
     def run(self) -> None:
         """Start the workers, start new ones for those that end, and look after refreshes."""
@@ -75,10 +78,24 @@ class Keeper:
             log.warning("%d of %d workers ended", len(self._workers) - len(alive), self._count)
             time.sleep(RESTART_PAUSE)
         self._workers = alive
+        if len(self._workers) == self._count or not self._redis_answers():
+            return
         while len(self._workers) < self._count and not self._stopping:
             worker = _fork.Process(target=_work, args=(self._app, self._settings, os.getpid()))
             worker.start()
             self._workers.append(worker)
+
+    def _redis_answers(self) -> bool:
+        """Ask Redis, and tell the log every so often that it does not answer."""
+        if queue.is_reachable(self._settings):
+            if self._remind_at:
+                log.info("Redis answers")
+            self._remind_at = 0.0
+            return True
+        if time.monotonic() >= self._remind_at:
+            log.warning("Redis (REDIS_URL) does not answer: the workers start as soon as it does")
+            self._remind_at = time.monotonic() + REMIND_EVERY
+        return False
 
     def _supervise(self, supervisor: Supervisor) -> None:
         with self._app.app_context():
@@ -135,7 +152,7 @@ def main() -> None:
         sys.exit(
             str(QueueUnavailable("REDIS_URL is not set: a worker needs Redis to get its jobs"))
         )
-    prepare(app)
+    start(app)
     # Asked here once, so that the forks need not ask cloc for its version again.
     measure.best_counter(measure_options(settings))
     with app.app_context():

@@ -127,7 +127,7 @@ def _sqlite_url(url: URL, text: str) -> str:
     if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
         return text
     path = HOME / str(url.database)
-    folder = shorten(str(path.parent))
+    folder = ascii(str(path.parent))
     if path.is_dir():
         raise ValueError("names a folder")
     if not path.parent.is_dir():

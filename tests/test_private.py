@@ -18,7 +18,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from app import create_app, prepare
-from models import Project, db
+from database.types import utc_now
+from models import Project, RefreshJob, RefreshStatus, db
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, serving
 from tests.support.world import World
@@ -300,17 +301,27 @@ def test_python_app_py_tells_nothing_of_it(service: Service, canary: World):
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
-    ("mode", "private", "warnings"),
-    [("show", True, 1), ("show", False, 0), ("count", True, 0), ("hide", True, 0)],
+    ("mode", "private", "refreshed", "warnings"),
+    [
+        ("show", True, True, 1),
+        ("show", False, True, 0),
+        ("show", False, False, 1),  # the first refresh may bring some
+        ("count", True, False, 0),
+        ("hide", True, False, 0),
+    ],
 )
 def test_starting_with_private_rows_shown_is_warned_of_once(
-    service: Service, mode: str, private: bool, warnings: int
+    service: Service, mode: str, private: bool, refreshed: bool, warnings: int
 ):
     service.environment |= {"PRIVATE_REPOSITORIES": mode, "WEB_CONCURRENCY": "2"}
     app = create_app(service.environment)
     prepare(app)
     with app.app_context():
         db.session.add(Project(name=CANARY, github_id=1, private=private))
+        if refreshed:
+            db.session.add(
+                RefreshJob(id="done", status=RefreshStatus.COMPLETED, completed_at=utc_now())
+            )
         db.session.commit()
         db.engine.dispose()
 

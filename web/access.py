@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import time
 from typing import Final
 
@@ -50,28 +48,6 @@ def control_access(app: Flask, settings: Settings) -> None:
     app.before_request(_refuse_foreign_origins)
     app.before_request(_refuse_large_bodies)
     app.after_request(_add_headers)
-
-
-def own_names(host: str) -> list[str]:
-    """Give the names and addresses by which this machine may be asked for, listening on `host`.
-
-    A page whose name is made to point here after it was loaded asks for that name, and is refused.
-    """
-    names = {"localhost", "127.0.0.1", socket.gethostname().lower()}
-    if host not in names:
-        names |= {host, *_own_addresses()}
-    return sorted(names)
-
-
-def _own_addresses() -> set[str]:
-    found = set()
-    with contextlib.suppress(OSError):
-        found |= {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None)}
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        # Nothing is sent: this asks which address the way out of this machine begins with.
-        probe.connect(("192.0.2.1", 9))
-        found.add(probe.getsockname()[0])
-    return found
 
 
 def _limit_refreshes(app: Flask, settings: Settings, endpoint: str) -> None:

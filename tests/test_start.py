@@ -1,0 +1,164 @@
+"""Processes that cannot start say why in one line, whichever they are."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests.support.postgres_server import PostgresServer
+from tests.support.processes import free_port
+from tests.support.redis_server import RedisServer
+from tests.support.service import LIMIT, Service, serving, wait_until
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAMS = {
+    "app.py": ["app.py"],
+    "gunicorn": ["-m", "gunicorn", "app:app"],
+    "worker.py": ["worker.py"],
+    "flask refresh": ["-m", "flask", "--app", "app", "refresh"],
+    "flask clock": ["-m", "flask", "--app", "app", "clock"],
+    "flask upgrade-database": ["-m", "flask", "--app", "app", "upgrade-database"],
+}
+EVERY_PROGRAM = pytest.mark.parametrize("program", PROGRAMS)
+SERVERS = pytest.mark.parametrize("program", ["app.py", "gunicorn"])
+PASSWORD = "hunter2secret"
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    """An environment in which every program starts, but for what a test makes of it."""
+    return environment | {"PORT": str(free_port()), "REDIS_URL": "redis://127.0.0.1:1"}
+
+
+def failure(program: str, environment: dict[str, str]) -> str:
+    """Start a program that cannot start, and give the one line that it says beside its log."""
+    ended = subprocess.run(
+        [sys.executable, *PROGRAMS[program]],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    said = ended.stdout + ended.stderr
+    assert ended.returncode != 0, said
+    assert "Traceback" not in said
+    lines = [line for line in said.splitlines() if line.startswith(("cannot", "configuration"))]
+    assert len(lines) == 1, said
+    assert said.splitlines()[-1] == lines[0]
+    assert PASSWORD not in said
+    return lines[0]
+
+
+@EVERY_PROGRAM
+def test_a_database_that_is_away(program: str, environment: dict[str, str]):
+    environment["DATABASE_URL"] = f"postgresql://someone:{PASSWORD}@127.0.0.1:1/tracker"
+
+    line = failure(program, environment)
+
+    assert "DATABASE_URL" in line
+    assert "port 1 " in line
+
+
+@pytest.mark.parametrize("program", ["worker.py"])
+def test_a_database_that_refuses_the_password(
+    program: str, environment: dict[str, str], postgres_server: PostgresServer
+):
+    url = postgres_server.create_database()
+    environment["DATABASE_URL"] = url.rpartition("/")[0] + f"/not-there-{os.getpid()}"
+
+    assert "does not exist" in failure(program, environment)
+    postgres_server.drop_database(url)
+
+
+@EVERY_PROGRAM
+def test_a_schema_newer_than_the_program(program: str, environment: dict[str, str]):
+    engine = create_engine(environment["DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999_of_tomorrow'"))
+    engine.dispose()
+
+    line = failure(program, environment)
+
+    assert "newer release (9999_of_tomorrow)" in line
+
+
+@EVERY_PROGRAM
+def test_a_folder_that_cannot_be_written_to(program: str, environment: dict[str, str]):
+    environment["DATABASE_URL"] = "sqlite:////proc/tracker.sqlite"
+
+    assert "/proc" in failure(program, environment)
+
+
+@EVERY_PROGRAM
+def test_a_file_that_is_no_database(program: str, environment: dict[str, str], tmp_path: Path):
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database at all, but long enough to be taken for one " * 40)
+    environment["DATABASE_URL"] = f"sqlite:///{file}"
+
+    assert f"{file} cannot be used" in failure(program, environment)
+
+
+@EVERY_PROGRAM
+def test_a_variable_that_cannot_be_used(program: str, environment: dict[str, str]):
+    environment["PORT"] = "abc"
+
+    assert failure(program, environment).startswith("configuration: PORT ('abc') cannot be used")
+
+
+@SERVERS
+def test_a_port_in_use(program: str, environment: dict[str, str]):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port: int = other.getsockname()[1]
+        environment["PORT"] = str(port)
+
+        line = failure(program, environment)
+
+    assert f"port {port} is in use" in line
+    command = "make run" if program == "app.py" else "gunicorn app:app"
+    assert line.endswith(f"PORT={port + 1 if port < 65535 else port - 1} {command}")
+
+
+@SERVERS
+def test_an_address_of_another_machine(program: str, environment: dict[str, str]):
+    environment["HOST"] = "192.0.2.1"
+
+    assert "HOST (192.0.2.1)" in failure(program, environment)
+
+
+@pytest.fixture
+def service(environment: dict[str, str], tmp_path: Path) -> Iterator[Service]:
+    with serving(environment, tmp_path / "service") as service:
+        yield service
+
+
+def test_a_machine_without_git_is_told_of(service: Service, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    service.environment["PATH"] = str(tmp_path / "empty")
+
+    service.start_local()
+
+    assert "git is not installed" in service.logs()
+
+
+def test_a_worker_waits_for_redis_and_says_so(service: Service, own_redis: RedisServer):
+    service.environment["REDIS_URL"] = own_redis.url
+    own_redis.kill()
+    process = service.start("worker.py")
+    wait_until(lambda: "does not answer" in service.logs(), LIMIT, "the worker says what it lacks")
+    assert process.poll() is None
+
+    own_redis.start()
+
+    wait_until(lambda: "Listening on default" in service.logs(), LIMIT, "the worker listens")
+    assert "Traceback" not in service.logs()
