@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 from database.types import utc_now
 from models import RefreshJob, RefreshStatus, db
 from tests.support.redis_server import RedisServer
-from tests.support.service import Service, serving
+from tests.support.service import LIMIT, Service, serving
 from tests.support.wire import exchange
 from tests.support.world import World
 from web import api
@@ -392,7 +392,7 @@ def test_two_web_processes_count_together(service: Service):
 
     headers = {"X-Forwarded-For": "192.0.2.1"}
     answers = [
-        requests.post(f"{service.url}/api/refresh", headers=headers, timeout=10).status_code
+        requests.post(f"{service.url}/api/refresh", headers=headers, timeout=LIMIT).status_code
         for _ in range(36)
     ]
 
@@ -436,7 +436,7 @@ def test_without_redis_requests_are_answered_and_still_counted(
         for _ in range(34 if fate == "killed" else 3):
             started = time.monotonic()
             answer = service.post()
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 40
             statuses[answer.status_code] += 1
             assert "job_id" not in answer.json()
         if fate == "killed":
@@ -447,9 +447,11 @@ def test_without_redis_requests_are_answered_and_still_counted(
             assert set(statuses) == {200}
         for path in ("/", "/api/health", "/api/projects", "/api/metrics"):
             started = time.monotonic()
-            assert requests.get(service.url + path, timeout=10).status_code == 200
-            assert time.monotonic() - started < 5
-        assert requests.get(f"{service.url}/api/health", timeout=10).json()["status"] == "healthy"
+            assert requests.get(service.url + path, timeout=LIMIT).status_code == 200
+            assert time.monotonic() - started < 40
+        assert (
+            requests.get(f"{service.url}/api/health", timeout=LIMIT).json()["status"] == "healthy"
+        )
     finally:
         own_redis.thaw()
     if fate == "killed":

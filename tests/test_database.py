@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -59,7 +58,7 @@ def tables(database_url):
 def test_a_fork_leaves_the_parents_connections_alone(database_url):
     command = [sys.executable, "-W", "error", "-c", FORK, database_url]
     result = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -100,12 +99,10 @@ def test_a_writer_waits_for_another_one(sqlite_url):
         path = db.engine.url.database or ""
         with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
             other.execute("BEGIN IMMEDIATE")
-            release = threading.Timer(5, lambda: other.execute("COMMIT"))
-            release.start()
-            started = time.monotonic()
-            # Readers do not wait.
+            # Readers do not wait, or this one would wait in vain.
             assert db.session.scalars(select(Project)).all() == []
-            assert time.monotonic() - started < 1
+            release = threading.Timer(1, lambda: other.execute("COMMIT"))
+            release.start()
             db.session.add(Project(name="a"))
             db.session.commit()
             release.join()

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SEED = 20260701
 OPTIONS = (
     *("--checks", "all", "--mode", "all", "--continue-on-failure", "--no-color"),
-    *("--seed", str(SEED), "--request-timeout", "10", "--suppress-health-check", "all"),
+    *("--seed", str(SEED), "--request-timeout", "100", "--suppress-health-check", "all"),
 )
 
 

@@ -25,7 +25,7 @@ ENV = {"PATH": os.environ["PATH"]}
 ROOT = Path(__file__).parent.parent
 
 
-def shell(script: str, tmp_path: Path, timeout: float = 20, **options: Any) -> CompletedOutput:
+def shell(script: str, tmp_path: Path, timeout: float = 200, **options: Any) -> CompletedOutput:
     return run(["sh", "-c", script], cwd=tmp_path, env=ENV, timeout=timeout, **options)
 
 
@@ -36,7 +36,7 @@ def stoppable() -> Iterator[None]:
 
 
 def test_output_and_input_are_bytes(tmp_path: Path):
-    done = run(["cat"], cwd=tmp_path, env=ENV, timeout=10, stdin=b"\0\xff" * 500_000)
+    done = run(["cat"], cwd=tmp_path, env=ENV, timeout=100, stdin=b"\0\xff" * 500_000)
 
     assert done.stdout == b"\0\xff" * 500_000
 
@@ -44,11 +44,11 @@ def test_output_and_input_are_bytes(tmp_path: Path):
 def test_the_environment_is_what_is_given(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("SECRET", "1")
 
-    assert b"SECRET" not in run(["env"], cwd=tmp_path, env=ENV, timeout=10).stdout
+    assert b"SECRET" not in run(["env"], cwd=tmp_path, env=ENV, timeout=100).stdout
 
 
 def test_no_shell_reads_the_arguments(tmp_path: Path):
-    done = run(["echo", "$(touch x); `touch x`"], cwd=tmp_path, env=ENV, timeout=10)
+    done = run(["echo", "$(touch x); `touch x`"], cwd=tmp_path, env=ENV, timeout=100)
 
     assert done.stdout == b"$(touch x); `touch x`\n"
     assert not list(tmp_path.iterdir())
@@ -64,7 +64,7 @@ def test_a_failure_carries_the_code_and_the_end_of_stderr(tmp_path: Path):
 
 def test_a_missing_program_is_a_failure(tmp_path: Path):
     with pytest.raises(CommandError) as caught:
-        run(["no-such-program"], cwd=tmp_path, env=ENV, timeout=10)
+        run(["no-such-program"], cwd=tmp_path, env=ENV, timeout=100)
 
     assert caught.value.code == 127
 
@@ -85,7 +85,7 @@ def test_time_is_up_for_all_that_was_started(tmp_path: Path):
     with pytest.raises(CommandTimeout):
         shell("sleep 60 & echo $! > child; wait", tmp_path, timeout=0.5)
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 50
     wait_for(lambda: not alive(read_pid(tmp_path / "child")))
 
 
@@ -167,7 +167,7 @@ def test_what_stays_behind_in_the_group_is_ended(tmp_path: Path):
 
 def test_a_stream_comes_while_the_program_runs(tmp_path: Path):
     script = ["sh", "-c", "echo one; while [ ! -e go ]; do sleep 0.01; done; echo two"]
-    with contextlib.closing(stream(script, cwd=tmp_path, env=ENV, timeout=20)) as chunks:
+    with contextlib.closing(stream(script, cwd=tmp_path, env=ENV, timeout=200)) as chunks:
         assert next(chunks) == b"one\n"
         (tmp_path / "go").touch()
         assert b"".join(chunks) == b"two\n"
@@ -176,14 +176,14 @@ def test_a_stream_comes_while_the_program_runs(tmp_path: Path):
 def test_a_stream_ends_with_its_failure(tmp_path: Path):
     seen: list[bytes] = []
     with pytest.raises(CommandError):
-        seen.extend(stream(["sh", "-c", "echo 1; exit 1"], cwd=tmp_path, env=ENV, timeout=10))
+        seen.extend(stream(["sh", "-c", "echo 1; exit 1"], cwd=tmp_path, env=ENV, timeout=100))
 
     assert seen == [b"1\n"]
 
 
 def test_closing_a_stream_ends_the_program(tmp_path: Path):
     script = ["sh", "-c", "echo $$ > pid; yes"]
-    chunks = stream(script, cwd=tmp_path, env=ENV, timeout=20)
+    chunks = stream(script, cwd=tmp_path, env=ENV, timeout=200)
     next(chunks)
     pid = read_pid(tmp_path / "pid")
     chunks.close()
@@ -194,7 +194,7 @@ def test_closing_a_stream_ends_the_program(tmp_path: Path):
 def test_an_exception_in_the_reader_ends_the_program(tmp_path: Path):
     def read() -> None:
         script = ["sh", "-c", "echo $$ > pid; yes"]
-        with contextlib.closing(stream(script, cwd=tmp_path, env=ENV, timeout=20)) as chunks:
+        with contextlib.closing(stream(script, cwd=tmp_path, env=ENV, timeout=200)) as chunks:
             for _ in chunks:
                 raise ZeroDivisionError
 
@@ -209,7 +209,7 @@ def test_a_leash_ends_its_own_programs_alone(tmp_path: Path):
 
     def sleep(name: str, held: Leash | None) -> None:
         try:
-            shell(f"echo $$ > {name}; sleep 2", tmp_path, leash=held)
+            shell(f"echo $$ > {name}; while [ ! -e go ]; do sleep 0.05; done", tmp_path, leash=held)
             results.append((name, "done"))
         except Interrupted:
             results.append((name, "interrupted"))
@@ -223,8 +223,9 @@ def test_a_leash_ends_its_own_programs_alone(tmp_path: Path):
     for name in ("held", "free"):
         read_pid(tmp_path / name)
     leash.pull()
-    for thread in threads:
-        thread.join()
+    threads[0].join()
+    (tmp_path / "go").touch()
+    threads[1].join()
 
     assert results == [("held", "interrupted"), ("free", "done")]
     with pytest.raises(Interrupted):
@@ -246,7 +247,7 @@ def test_stopping_all_ends_what_runs_and_forbids_what_comes(tmp_path: Path, stop
     pids = [read_pid(tmp_path / str(number)) for number in range(4)]
     stop_all()
     for thread in threads:
-        thread.join(5)
+        thread.join(50)
 
     assert sorted(results) == [0, 1, 2, 3]
     assert not any(map(alive, pids))
@@ -271,7 +272,7 @@ def test_the_time_limit_outlives_this_process(tmp_path: Path):
     script = (
         "import os, pathlib; from measure.command import run\n"
         "run(['sh', '-c', 'echo $$ > pid; sleep 60'], cwd=pathlib.Path('.'),"
-        " env=dict(os.environ), timeout=1.5)"
+        " env=dict(os.environ), timeout=6)"
     )
     owner = subprocess.Popen(
         [sys.executable, "-c", script], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}

@@ -344,7 +344,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run(mounting, capture_output=True).returncode:
         pytest.skip("no small file system can be mounted here")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    # Lazily: a program that was ended a moment ago may still stand in it.
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("content", [os.urandom(3_000_000), b"x = 1\n" * 500_000])
@@ -373,7 +374,7 @@ def test_a_program_asked_to_stop_is_an_interruption(url, git_server: GitServer, 
     wait_for(lambda: named("git-remote-http"))
     for pid in named("git-remote-http"):
         os.kill(pid, signal.SIGTERM)
-    thread.join(10)
+    thread.join(100)
 
     assert len(seen) == 1
     assert list(scratch.iterdir()) == []
@@ -403,12 +404,12 @@ def test_a_history_that_takes_too_long_ends_the_count(url, scratch, wrapped_git)
 
 
 def test_a_checkout_that_fails_ends_the_history(url, scratch, wrapped_git):
-    path = wrapped_git('case "$1" in log) sleep 30;; checkout-index) exit 9;; esac; exec GIT "$@"')
+    path = wrapped_git('case "$1" in log) sleep 300;; checkout-index) exit 9;; esac; exec GIT "$@"')
     begun = time.monotonic()
 
     with pytest.raises(MeasureError, match="git failed with code 9"):
         measure(Source(url), options(scratch, search_path=path))
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 100
 
 
 def test_this_host_s_configuration_takes_no_part(url, scratch, tmp_path, monkeypatch):

@@ -17,6 +17,8 @@ from tests.support.repos import RepoBuilder
 
 HISTORIES = 200
 CHUNKS = 20
+# The others are left to `make test-all`.
+BY_DEFAULT = 2
 DAY = 86_400
 PATHS = ("a.py", "b.py", "lib/c.py", "lib/dist/d.js", "build/e.txt", "f.bin", "@odd\t1\n.py")
 
@@ -180,7 +182,10 @@ def without_count(tmp_path: Path) -> Options:
     return options(tmp_path / "scratch", cloc_path=str(stub))
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.parametrize(
+    "chunk",
+    [pytest.param(n, marks=pytest.mark.long if n >= BY_DEFAULT else ()) for n in range(CHUNKS)],
+)
 def test_random_histories(chunk, tmp_path: Path, git_server: GitServer, without_count, monkeypatch):
     increments = 0
     for number in range(HISTORIES // CHUNKS):

@@ -242,8 +242,24 @@ REPOSITORIES: list[Callable[[RepoBuilder], None]] = [
 ]
 
 
-@pytest.mark.parametrize("excluded", [frozenset(), DEFAULT_EXCLUDED], ids=["plain", "excluding"])
-@pytest.mark.parametrize("build", REPOSITORIES)
+# Those that have excluded folders, names that look like paths, or merges; leaving out is the same
+# work for the others, and left to `make test-all`.
+EXCLUDED_BY_DEFAULT = {merges, renames, odd_names, attributes, excluded_folders}
+CASES = [
+    *[pytest.param(build, frozenset(), id=f"{build.__name__}-plain") for build in REPOSITORIES],
+    *[
+        pytest.param(
+            build,
+            DEFAULT_EXCLUDED,
+            id=f"{build.__name__}-excluding",
+            marks=() if build in EXCLUDED_BY_DEFAULT else pytest.mark.long,
+        )
+        for build in REPOSITORIES
+    ],
+]
+
+
+@pytest.mark.parametrize(("build", "excluded"), CASES)
 def test_figures_are_git_s_and_cloc_s(
     build, excluded, tmp_path: Path, git_server: GitServer, monkeypatch
 ):

@@ -66,7 +66,7 @@ def cloc_options(tmp_path: Path) -> Options:
 
 def counted(tree: Path, chosen: Options, scratch: Path) -> Count:
     scratch.mkdir(exist_ok=True)
-    return count(tree, scratch, chosen, Deadline(60), Leash())
+    return count(tree, scratch, chosen, Deadline(600), Leash())
 
 
 def plain_count(tree: Path) -> int:
@@ -92,7 +92,7 @@ def run_and_leave(server: ForkServer, tmp_path: Path, how: Callable[[Leash], obj
     thread.start()
     try:
         with pytest.raises(Interrupted):
-            server.run(cwd=tmp_path, env=ENV, timeout=30, leash=leash)
+            server.run(cwd=tmp_path, env=ENV, timeout=300, leash=leash)
     finally:
         thread.join()
     return pids(tmp_path)
@@ -131,7 +131,7 @@ def test_forked_processes_share_it(tmp_path: Path):
             server = server_of(find_cloc(chosen.cloc_path, chosen.search_path))
             done = (
                 server is not None
-                and b"SUM" in server.run(cwd=tmp_path, env=ENV, timeout=30).stdout
+                and b"SUM" in server.run(cwd=tmp_path, env=ENV, timeout=300).stdout
             )
             os._exit(0 if done else 1)
         assert os.waitpid(pid, 0)[1] == 0
@@ -165,7 +165,7 @@ def test_one_that_is_gone_is_done_without_and_renewed(tmp_path: Path):
         second = server_of(cloc)
         assert second is not first
         assert second
-        assert second.run(cwd=tmp_path / "tree", env=ENV, timeout=30).stdout.endswith(
+        assert second.run(cwd=tmp_path / "tree", env=ENV, timeout=300).stdout.endswith(
             b"1,SUM,0,0,1\n"
         )
 
@@ -182,14 +182,14 @@ def test_a_cloc_that_was_exchanged_is_not_counted_with(tmp_path: Path):
     with Standby(chosen) as standby:
         old = server_of(cloc)
         assert old
-        assert old.run(cwd=tmp_path, env=ENV, timeout=30).stdout == b"old\n"
+        assert old.run(cwd=tmp_path, env=ENV, timeout=300).stdout == b"old\n"
         program.write_text("#!/usr/bin/env perl\nprint qq(new\\n);\n")
         os.utime(program, (1, 1))
         assert server_of(cloc) is None
         standby.renew()
         new = server_of(cloc)
         assert new
-        assert new.run(cwd=tmp_path, env=ENV, timeout=30).stdout == b"new\n"
+        assert new.run(cwd=tmp_path, env=ENV, timeout=300).stdout == b"new\n"
 
 
 @pytest.mark.parametrize("content", ["#!/bin/sh\necho 1.99\n", "MZ\0\0", ""])
@@ -222,7 +222,7 @@ def test_a_folder_with_a_long_path_will_do(tmp_path: Path):
     with Standby(chosen):
         server = server_of(find_cloc(chosen.cloc_path, chosen.search_path))
         assert server
-        assert server.run(cwd=ROOT / "migrations", env=ENV, timeout=30).stdout
+        assert server.run(cwd=ROOT / "migrations", env=ENV, timeout=300).stdout
 
 
 def test_a_run_gets_its_arguments_folder_and_environment_alone(tmp_path: Path, serve: Serve):
@@ -233,7 +233,7 @@ def test_a_run_gets_its_arguments_folder_and_environment_alone(tmp_path: Path, s
     folder = tmp_path / "a folder"
     folder.mkdir()
 
-    told = server.run(cwd=folder, env={"B": "x=y", "A": ""}, timeout=30).stdout.decode().split("|")
+    told = server.run(cwd=folder, env={"B": "x=y", "A": ""}, timeout=300).stdout.decode().split("|")
 
     assert told == ["one", "two words", str(folder), "0", "nothing", "A=", "B=x=y"]
 
@@ -241,7 +241,7 @@ def test_a_run_gets_its_arguments_folder_and_environment_alone(tmp_path: Path, s
 def test_a_run_does_not_see_what_another_has_done(serve: Serve, tmp_path: Path):
     server = serve("our $number; $number++; chdir '/'; $ENV{X}++; print $number, $ENV{X} - 1;")
 
-    answers = {server.run(cwd=tmp_path, env=ENV | {"X": "0"}, timeout=30).stdout for _ in range(5)}
+    answers = {server.run(cwd=tmp_path, env=ENV | {"X": "0"}, timeout=300).stdout for _ in range(5)}
 
     assert answers == {b"10"}
 
@@ -249,7 +249,7 @@ def test_a_run_does_not_see_what_another_has_done(serve: Serve, tmp_path: Path):
 def test_output_is_bytes_of_any_length(serve: Serve, tmp_path: Path):
     server = serve("print qq(\\0\\xff) x 500_000;")
 
-    assert server.run(cwd=tmp_path, env=ENV, timeout=30).stdout == b"\0\xff" * 500_000
+    assert server.run(cwd=tmp_path, env=ENV, timeout=300).stdout == b"\0\xff" * 500_000
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_output_is_bytes_of_any_length(serve: Serve, tmp_path: Path):
 )
 def test_a_failure_carries_its_code(script, code, serve: Serve, tmp_path: Path):
     with pytest.raises(CommandError) as caught:
-        serve(script).run(cwd=tmp_path, env=ENV, timeout=30)
+        serve(script).run(cwd=tmp_path, env=ENV, timeout=300)
 
     assert caught.value.code == code
     assert not isinstance(caught.value, CommandTimeout)
@@ -266,9 +266,9 @@ def test_a_failure_carries_its_code(script, code, serve: Serve, tmp_path: Path):
 def test_the_end_of_stderr_comes_along(serve: Serve, tmp_path: Path):
     server = serve("print STDERR 'x' x 300_000, qq(a\\0b\\n); print 'done'; exit $ENV{CODE};")
 
-    told = server.run(cwd=tmp_path, env=ENV | {"CODE": "0"}, timeout=30)
+    told = server.run(cwd=tmp_path, env=ENV | {"CODE": "0"}, timeout=300)
     with pytest.raises(CommandError) as caught:
-        server.run(cwd=tmp_path, env=ENV | {"CODE": "1"}, timeout=30)
+        server.run(cwd=tmp_path, env=ENV | {"CODE": "1"}, timeout=300)
 
     assert told.stdout == b"done"
     assert len(told.stderr) == STDERR_KEPT
@@ -278,7 +278,7 @@ def test_the_end_of_stderr_comes_along(serve: Serve, tmp_path: Path):
 
 def test_a_program_that_does_not_compile_is_said(serve: Serve, tmp_path: Path):
     with pytest.raises(ServerGone):
-        serve("no such thing at all {").run(cwd=tmp_path, env=ENV, timeout=30)
+        serve("no such thing at all {").run(cwd=tmp_path, env=ENV, timeout=300)
 
 
 def test_time_is_up(serve: Serve, tmp_path: Path):
@@ -288,7 +288,7 @@ def test_time_is_up(serve: Serve, tmp_path: Path):
     with pytest.raises(CommandTimeout):
         server.run(cwd=tmp_path, env=ENV, timeout=1)
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 50
     wait_for(lambda: not any(map(alive, pids(tmp_path))))
     with pytest.raises(CommandTimeout):
         server.run(cwd=tmp_path, env=ENV, timeout=0)
@@ -304,7 +304,7 @@ def test_memory_is_limited_for_each_run(serve: Serve, tmp_path: Path):
 
 
 def test_what_a_run_leaves_behind_ends_with_it(serve: Serve, tmp_path: Path):
-    serve(SPIN + "print 'done';").run(cwd=tmp_path, env=ENV, timeout=30)
+    serve(SPIN + "print 'done';").run(cwd=tmp_path, env=ENV, timeout=300)
 
     wait_for(lambda: not any(map(alive, pids(tmp_path))))
 
@@ -320,7 +320,7 @@ def test_stopping_all_ends_a_run_and_forbids_the_next(serve: Serve, tmp_path: Pa
     try:
         left = run_and_leave(server, tmp_path, lambda _: stop_all())
         with pytest.raises(Interrupted):
-            server.run(cwd=tmp_path, env=ENV, timeout=30)
+            server.run(cwd=tmp_path, env=ENV, timeout=300)
     finally:
         allow_again()
 
@@ -373,7 +373,7 @@ def test_a_run_and_its_server_end_with_the_process_that_wanted_them(tmp_path: Pa
         "here = pathlib.Path('.').absolute(); env = dict(os.environ)\n"
         "server = ForkServer(here / 'program', [], env, here / 'private')\n"
         "(here / 'server').write_text(str(server._process.pid))\n"
-        "server.run(cwd=here, env=env, timeout=60)"
+        "server.run(cwd=here, env=env, timeout=600)"
     )
     owner = subprocess.Popen(
         [sys.executable, "-c", script], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}

@@ -21,7 +21,7 @@ from app import create_app, prepare
 from database.types import utc_now
 from models import Project, RefreshJob, RefreshStatus, db
 from tests.support.redis_server import RedisServer
-from tests.support.service import Service, serving
+from tests.support.service import LIMIT, Service, serving
 from tests.support.world import World
 
 pytestmark = pytest.mark.needs_cloc
@@ -219,7 +219,9 @@ def refresh(service: Service) -> dict[str, Any]:
 
 def all_told(service: Service) -> str:
     paths = [*READS, f"/api/project/{CANARY}", f"/api/refresh/status/{service.newest()['id']}"]
-    return service.logs() + "".join(requests.get(service.url + p, timeout=10).text for p in paths)
+    return service.logs() + "".join(
+        requests.get(service.url + p, timeout=LIMIT).text for p in paths
+    )
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def clone(url: str, to: Path, *options: str, **variables: str) -> subprocess.Com
         env=git_environment() | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
 
 
@@ -226,7 +226,7 @@ class TestGitServer:
                 time.sleep(0.01)
             time.sleep(0.3)
             os.killpg(process.pid, signal.SIGKILL)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 50
         while git_server.children and time.monotonic() < deadline:
             time.sleep(0.01)
         assert not git_server.children
@@ -338,7 +338,7 @@ time.sleep(60)
             process.kill()
         pids, folders = [int(word) for word in words[:2]], [Path(word) for word in words[2:]]
         assert len(folders) == 2
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 100
         while any(folder.exists() for folder in folders) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not [folder for folder in folders if folder.exists()]

@@ -15,8 +15,8 @@ def options(scratch: Path, **changes: object) -> Options:
     scratch.mkdir(exist_ok=True)
     settings: dict[str, object] = {
         "exclude_dirs": frozenset(),
-        "clone_timeout": 60,
-        "measure_timeout": 60,
+        "clone_timeout": 600,
+        "measure_timeout": 600,
         "memory_mb": 2560,
         "max_repo_mb": 2048,
         "cloc_path": None,

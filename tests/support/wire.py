@@ -25,12 +25,12 @@ class Reply:
         return json.loads(self.body)
 
 
-def connect(port: int, seconds: float = 10) -> socket.socket:
+def connect(port: int, seconds: float = 100) -> socket.socket:
     """Open a connection to this machine."""
     return socket.create_connection(("127.0.0.1", port), timeout=seconds)
 
 
-def exchange(port: int, request: bytes, seconds: float = 10) -> Reply:
+def exchange(port: int, request: bytes, seconds: float = 100) -> Reply:
     """Send bytes on a connection of their own and give what comes back."""
     with connect(port, seconds) as client:
         client.sendall(request)
@@ -63,7 +63,7 @@ def besieged(
         client = socket.socket()
         if receive_buffer:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        client.settimeout(5)
+        client.settimeout(50)
         client.connect(("127.0.0.1", port))
         client.sendall(opening)
         return client
