@@ -42,16 +42,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long unless asked for; skip what needs cloc where it is missing."""
+    """Leave out what takes long unless asked for; skip what needs a program that is missing."""
     if not config.getoption("long"):
         left_out = [item for item in items if takes_long(item)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not takes_long(item)]
-    if shutil.which("cloc"):
-        return
+    missing = [name for name in ("cloc", "chromium") if not shutil.which(name)]
     for item in items:
-        if item.get_closest_marker("needs_cloc"):
-            item.add_marker(pytest.mark.skip(reason="cloc is not installed"))
+        for name in missing:
+            if item.get_closest_marker(f"needs_{name}"):
+                item.add_marker(pytest.mark.skip(reason=f"{name} is not installed"))
 
 
 def takes_long(item: pytest.Item) -> bool:

@@ -218,7 +218,7 @@ def layers() -> list[list[str]]:
 def modules() -> list[Path]:
     """Give the files of the program itself."""
     ours = [*ROOT.glob("*.py"), *ROOT.glob("*/**/*.py")]
-    outside = ("tests", "bench", "migrations", "build", "docs")
+    outside = ("tests", "bench", "tools", "migrations", "build", "docs")
     return [
         path
         for path in ours
