@@ -1,0 +1,19 @@
+"""The figures that badges and cards show, of one project or of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Hold figures, None where one is not known; dates are UTC calendar days."""
+
+    loc: int | None = None
+    commits: int | None = None
+    active_days: int | None = None
+    churn: int | None = None
+    time_spent_minutes: int | None = None
+    last_commit: date | None = None
+    language: str | None = None

@@ -1,0 +1,93 @@
+"""A picture: an SVG template with its values, for a page or as a document of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from web import assets
+from web.charts import languages
+from web.charts.text import clean
+
+MARGIN = 16
+
+
+class Theme(StrEnum):
+    """Name the colour scheme of a document; `auto` is the reader's system's."""
+
+    LIGHT = "light"
+    DARK = "dark"
+    AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Hold what a template draws: its size in pixels, its title and its values."""
+
+    template: str
+    title: str
+    width: int
+    height: int
+    values: Mapping[str, object]
+    description: str = ""
+    language_classes: frozenset[str] = field(default=frozenset())
+
+    def inline(self) -> Markup:
+        """Return the picture for an HTML page that links theme-*, charts and languages.css.
+
+        It has neither a style element nor a style attribute, and no identifiers.
+        """
+        return Markup(_environment().get_template("inline.svg").render(picture=self))  # noqa: S704
+
+    def document(self, theme: Theme = Theme.AUTO) -> str:
+        """Return the picture as an SVG file with its own styles, on a panel of the theme's."""
+        style = f"{_theme_rules(theme)}\n{_chart_rules()}\n" + languages.style_rules(
+            self.language_classes
+        )
+        return (
+            _environment()
+            .get_template("document.svg")
+            .render(picture=self, margin=MARGIN, style=Markup(style))  # noqa: S704
+        )
+
+
+@cache
+def _environment() -> Environment:
+    """Return an environment that escapes everything, whatever a template is called."""
+    return Environment(
+        loader=PackageLoader("web", "templates/charts"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        finalize=_clean_text,
+    )
+
+
+def _clean_text(value: object) -> object:
+    # Not isinstance: markup is a text too, and must stay markup.
+    return clean(value) if type(value) is str else value
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """Return a template that is a document by itself."""
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _chart_rules() -> str:
+    return assets.read_asset("charts.css")
+
+
+@cache
+def _theme_rules(theme: Theme) -> str:
+    if theme is Theme.AUTO:
+        light, dark = _theme_rules(Theme.LIGHT), _theme_rules(Theme.DARK)
+        return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
+    return assets.read_asset(f"theme-{theme}.css")
