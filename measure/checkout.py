@@ -8,10 +8,12 @@ cloc counts through them; those that lead elsewhere are not, because it counts t
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .bounds import CheckoutBudget, StepBudget
 from .git import Git
 from .history import folder_check, texts
 
@@ -37,10 +39,11 @@ class Listing:
 
 
 def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
-    """List what is to be checked out of a commit."""
+    """List what is to be checked out of a commit. Raises RepositoryTooLarge when it is too much."""
     listing = Listing(git.folder / "files", git.folder / "attributes")
     excluded = folder_check(exclude_dirs)
-    records = git.stream(["ls-tree", "-r", "-z", "--full-tree", commit], git.folder)
+    budget = CheckoutBudget(git.options.max_repo_mb)
+    records = git.stream(["ls-tree", "-r", "-l", "-z", "--full-tree", commit], git.folder)
     with (
         contextlib.closing(records),
         listing.files.open("wb") as files,
@@ -48,15 +51,19 @@ def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
     ):
         for record in texts(records):
             facts, _, path = record.partition(b"\t")
-            mode = facts[:6]
+            mode, kind, blob, size = facts.split()
+            line = b"%s %s %s\t%s\0" % (mode, kind, blob, path)
             if mode in REGULAR and path.rpartition(b"/")[2] == b".gitattributes":
-                attributes.write(record + b"\0")
+                budget.add_file(path, int(size))
+                attributes.write(line)
             if (excluded and excluded(path)) or not _countable(path):
                 continue
             if mode in REGULAR:
-                files.write(record + b"\0")
-            elif mode == LINK:
-                listing.links[path] = facts.split(b" ")[2]
+                budget.add_file(path, int(size))
+                files.write(line)
+            elif mode == LINK and int(size) <= LONGEST_TARGET:
+                budget.add_link(path, int(size))
+                listing.links[path] = blob
     return listing
 
 
@@ -91,42 +98,50 @@ def inner_links(targets: Mapping[bytes, bytes], files: set[bytes]) -> dict[bytes
     """Return the links that end at one of `files`, each with that file's path.
 
     `targets` maps the path of each link to what it says. Links over links and over linked folders
-    are followed as the system would, but by names alone, never on the disk.
+    are followed as the system would, but by names alone, never on the disk. Raises
+    RepositoryTooLarge where that takes too many steps.
     """
+    budget = StepBudget()
     folders = {path[:end] for path in files for end in _slashes(path)}
     ends: dict[bytes, bytes] = {}
     for path in targets:
-        end = _follow(path, targets, files, folders)
+        end = _follow(path, targets, files, folders, budget)
         if end is not None and ".." not in path.decode(errors="replace").split("/"):
             ends[path] = end
     return ends
 
 
 def _follow(
-    path: bytes, targets: Mapping[bytes, bytes], files: set[bytes], folders: set[bytes]
+    path: bytes,
+    targets: Mapping[bytes, bytes],
+    files: set[bytes],
+    folders: set[bytes],
+    budget: StepBudget,
 ) -> bytes | None:
-    here: list[bytes] = path.split(b"/")[:-1]
-    todo = [path.rpartition(b"/")[2]]
+    here, _, first = path.rpartition(b"/")
+    todo = deque([first])
     hops = 0
     while todo:
-        name = todo.pop(0)
+        name = todo.popleft()
         if name in (b"", b"."):
             continue
         if name == b"..":
             if not here:
                 return None
-            here.pop()
+            here = here.rpartition(b"/")[0]
             continue
-        reached = b"/".join([*here, name])
+        reached = b"%s/%s" % (here, name) if here else name
         if reached in targets:
             hops += 1
             if hops > MOST_HOPS or targets[reached].startswith(b"/"):
                 return None
-            todo = targets[reached].split(b"/") + todo
+            names = targets[reached].split(b"/")
+            budget.take(len(names))
+            todo.extendleft(reversed(names))
         elif reached in files:
             return None if todo else reached
         elif reached in folders:
-            here.append(name)
+            here = reached
         else:
             return None
     return None

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 
+from errors import MeasureError
+
 from .figures import Day, History
 
 FORMAT = "--format=@%ct"
@@ -24,6 +26,7 @@ EPOCH = date(1970, 1, 1)
 LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z, the last that datetime holds
 SECONDS_OF_A_DAY = 86400
 CACHED_FOLDERS = 100_000
+LONGEST_TEXT = 4 << 20  # bytes; the names in a tree may be of any length
 
 
 def read_history(chunks: Iterable[bytes], exclude_dirs: frozenset[str]) -> History:
@@ -130,6 +133,8 @@ def texts(chunks: Iterable[bytes]) -> Iterator[bytes]:
         rest = b""
         for chunk in chunks:
             *whole, rest = (rest + chunk).split(b"\0")
+            if len(rest) > LONGEST_TEXT:
+                raise MeasureError("it holds a path that is too long to be read")
             yield whole
 
     # chain() keeps the loop over millions of texts out of Python's own generators.
