@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -13,7 +14,6 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 import cli
 import jobs
-import measure
 from config import PrivateMode, Settings, read_settings
 from database.engine import db, engine_options
 from database.schema import migrate, upgrade_database
@@ -21,6 +21,7 @@ from errors import ConfigError, StartError, TokenMissing
 from log import configure_logging
 from models import Project, RefreshStatus
 from refresh import store
+from refresh.running import signals_interrupt, stop_running
 from refresh.schedule import start_schedule
 from web import api
 from web.access import control_access
@@ -105,6 +106,17 @@ class LocalHandler(WSGIRequestHandler):
 def serve(app: Flask) -> None:
     """Serve under this machine's own names, with the schedule, until a Ctrl-C or SIGTERM."""
     settings: Settings = app.config["SETTINGS"]
+    with signals_interrupt(), app.app_context():
+        try:
+            _serve(app, settings)
+        except KeyboardInterrupt:
+            log.info("stopping")
+        if not stop_running():
+            # A thread still waits for GitHub; its refresh has ended in words.
+            os._exit(0)
+
+
+def _serve(app: Flask, settings: Settings) -> None:
     try:
         check_address(settings, "make run")
     except StartError as error:
@@ -117,10 +129,7 @@ def serve(app: Flask) -> None:
     )
     log.info("Project Tracker is on http://%s:%d", settings.host, settings.port)
     start_schedule(app, jobs.refresh_if_due)
-    try:
-        server.serve_forever()
-    finally:
-        measure.stop_all()
+    server.serve_forever()
 
 
 try:

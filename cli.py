@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
+import os
 import sys
 import threading
-from types import FrameType
 from typing import Any
 
 import click
@@ -24,10 +23,11 @@ from config import Settings
 from database.schema import upgrade_database
 from database.types import to_iso_utc
 from errors import Interrupted, ProjectTrackerError, StartError
-from jobs import STOPPED, refresh_here, refresh_if_due
+from jobs import refresh_here, refresh_if_due
 from measure import Figures
 from models import RefreshJob, RefreshStatus
 from refresh.measuring import measure_options
+from refresh.running import STOPPED, signals_interrupt, stop_running
 from refresh.schedule import start_schedule
 
 
@@ -92,12 +92,10 @@ def refresh_command(force: bool) -> None:
     observer = ProgressObserver(console)
     # The bar and the summary say it already.
     logging.getLogger().setLevel(logging.ERROR)
-    _stop_on_sigterm()
     try:
-        with observer.progress:
+        with signals_interrupt(), observer.progress:
             refresh = refresh_here(settings, forced=force, observer=observer)
     except (Interrupted, KeyboardInterrupt):
-        measure.stop_all()
         sys.exit(STOPPED)
     except ProjectTrackerError as error:
         sys.exit(str(error))
@@ -105,7 +103,7 @@ def refresh_command(force: bool) -> None:
 
 
 def _summarise(console: Console, settings: Settings, refresh: RefreshJob) -> None:
-    failed = len(refresh.failures or ())
+    failed = refresh.failed_repositories
     seconds = 0.0
     if refresh.started_at is not None and refresh.completed_at is not None:
         seconds = (refresh.completed_at - refresh.started_at).total_seconds()
@@ -125,9 +123,9 @@ def _summarise(console: Console, settings: Settings, refresh: RefreshJob) -> Non
 def measure_command(path_or_url: str, as_json: bool) -> None:
     """Measure any git repository, given as a folder or a URL; no token, no database."""
     try:
-        figures = measure.measure(measure.Source(path_or_url), measure_options(_settings()))
+        with signals_interrupt():
+            figures = measure.measure(measure.Source(path_or_url), measure_options(_settings()))
     except (Interrupted, KeyboardInterrupt):
-        measure.stop_all()
         sys.exit("stopped")
     except ProjectTrackerError as error:
         sys.exit(f"{path_or_url}: {error}")
@@ -178,11 +176,12 @@ def clock_command() -> None:
     """Start the scheduled refresh when it is due, for ever; run this as a process of its own."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     _upgrade(app)
-    _stop_on_sigterm()
-    try:
-        start_schedule(app, refresh_if_due, BlockingScheduler(timezone="UTC"))
-    except KeyboardInterrupt:
-        measure.stop_all()
+    with signals_interrupt():
+        try:
+            start_schedule(app, refresh_if_due, BlockingScheduler(timezone="UTC"))
+        except KeyboardInterrupt:
+            if not stop_running():
+                os._exit(0)
 
 
 @click.command("upgrade-database")
@@ -197,16 +196,6 @@ def _upgrade(app: Flask) -> None:
         upgrade_database(app)
     except StartError as error:
         sys.exit(f"cannot start: {error}")
-
-
-def _stop_on_sigterm() -> None:
-    """Take SIGTERM for a Ctrl-C."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        measure.stop_all()
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
 
 
 def _settings() -> Settings:

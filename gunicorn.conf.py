@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -60,14 +61,17 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """On SIGTERM, stop the programs of a refresh that runs here, so that it ends in words."""
+    """When told to stop, stop the programs of a refresh that runs here: it ends in words."""
     import measure
 
-    inherited = signal.getsignal(signal.SIGTERM)
+    def stop_programs_before(inherited: Any) -> Callable[[int, FrameType | None], None]:
+        def stop(number: int, frame: FrameType | None) -> None:
+            measure.stop_all()
+            if callable(inherited):
+                inherited(number, frame)
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        measure.stop_all()
-        if callable(inherited):
-            inherited(number, frame)
+        return stop
 
-    signal.signal(signal.SIGTERM, stop)
+    # A Ctrl-C reaches the workers as SIGINT and, from their parent, as SIGQUIT.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, stop_programs_before(signal.getsignal(number)))

@@ -17,11 +17,11 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 from flask import Flask, current_app
+from sqlalchemy.exc import SQLAlchemyError
 
 import github_api
 import measure
 from config import Settings
-from database.types import utc_now
 from errors import (
     Interrupted,
     ProjectTrackerError,
@@ -34,14 +34,13 @@ from errors import (
 from models import RefreshJob, RefreshStatus
 from refresh import listing, measuring, queue, store, tasks
 from refresh.heartbeat import Heartbeat
-from refresh.schedule import is_due
+from refresh.running import running_here
+from refresh.schedule import Schedule
 
 if TYPE_CHECKING:
     from github_api.source import GitHub
 
 log = logging.getLogger(__name__)
-
-STOPPED = "the process that ran this refresh was stopped"
 
 
 class Outcome(Enum):
@@ -100,6 +99,10 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
     """
     if settings.github_access_token is None:
         raise TokenMissing
+    carried_on = carry_on(settings, LogObserver())
+    if carried_on is not None:
+        return RefreshResult(Outcome.RAN, carried_on)
+    store.end_abandoned(store.ANSWER_WITHIN)
     active = store.find_active(store.ANSWER_WITHIN)
     if active is not None:
         return RefreshResult(Outcome.JOINED, active)
@@ -130,10 +133,26 @@ def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> Ref
     """
     if settings.github_access_token is None:
         raise TokenMissing
+    carried_on = carry_on(settings, observer)
+    if carried_on is not None:
+        return carried_on
+    store.end_abandoned()
     refresh, is_new = store.open_refresh(forced)
     if not is_new:
         raise RefreshError(f"a refresh is under way already: {refresh.id}")
     return run_here(settings, refresh.id, observer)
+
+
+def carry_on(settings: Settings, observer: Observer) -> RefreshJob | None:
+    """Finish here the refresh whose process has died, and give its row, or None.
+
+    Where there is a queue, the workers do it.
+    """
+    dead = store.find_dead(store.ANSWER_WITHIN)
+    if dead is None or queue.is_reachable(settings) or not tasks.take_over(dead.id):
+        return None
+    log.info("carrying on a refresh whose process had died")
+    return run_here(settings, dead.id, observer)
 
 
 def update_project_stats_async(refresh_id: str) -> None:
@@ -166,14 +185,22 @@ def measure_next_async(refresh_id: str) -> None:
     _close(refresh_id)
 
 
-def refresh_if_due(app: Flask) -> None:
-    """Start the scheduled refresh if it is due; faults are logged and left for the next look."""
+def refresh_if_due(app: Flask, schedule: Schedule) -> None:
+    """Start the scheduled refresh if it is due, and see to one whose process has died.
+
+    Faults are logged and left for the next look.
+    """
     settings: Settings = app.config["SETTINGS"]
     with app.app_context():
         try:
-            if not is_due(settings, utc_now()):
+            carry_on(settings, LogObserver())
+            store.end_abandoned()
+            if not schedule.is_due():
                 return
             result = request_refresh(settings, forced=False)
+        except SQLAlchemyError as error:
+            log.warning("the schedule cannot look: %s", type(error).__name__)
+            return
         except ProjectTrackerError as error:
             log.warning("the scheduled refresh did not run: %s", error)
             return
@@ -188,19 +215,18 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
     """
     app, _ = _context()
     measure.sweep()
-    try:
-        with (
-            Heartbeat(app, refresh_id) as heartbeat,
-            closing(github_api.connect(settings)) as github,
-        ):
-            count = listing.list_repositories(settings, github, refresh_id)
-            if count is not None:
-                observer.planned(_fetch(refresh_id))
-                _measure_all(app, settings, github, refresh_id, heartbeat, observer, count)
-    except BaseException:
-        # Nobody else would carry on with a refresh that has no queue behind it.
-        store.fail(refresh_id, STOPPED)
-        raise
+    with (
+        running_here(refresh_id),
+        Heartbeat(app, refresh_id) as heartbeat,
+        closing(github_api.connect(settings)) as github,
+    ):
+        count = listing.list_repositories(settings, github, refresh_id)
+        if count is None:
+            # Listed already, if it is carried on.
+            count = tasks.count_waiting(refresh_id) or None
+        if count is not None:
+            observer.planned(_fetch(refresh_id))
+            _measure_all(app, settings, github, refresh_id, heartbeat, observer, count)
     closed = _close(refresh_id)
     return _fetch(refresh_id) if closed is None else closed
 
@@ -265,7 +291,7 @@ def _close(refresh_id: str) -> RefreshJob | None:
             "refresh %s: %d repositories, %d of them failed",
             refresh.status,
             refresh.total_repositories,
-            len(refresh.failures or ()),
+            refresh.failed_repositories,
         )
     return refresh
 
@@ -276,7 +302,7 @@ def _find_recent(settings: Settings) -> tuple[RefreshJob, int] | None:
     if last is None or last.completed_at is None:
         return None
     until = last.completed_at + timedelta(seconds=settings.refresh_min_interval)
-    left = (until - utc_now()).total_seconds()
+    left = (until - store.fetch_time()).total_seconds()
     return (last, int(left) + 1) if left > 0 else None
 
 
@@ -287,7 +313,7 @@ def _check_force_interval(settings: Settings) -> None:
     if last is None or last.created_at is None:
         return
     until = last.created_at + timedelta(seconds=settings.force_min_interval)
-    left = (until - utc_now()).total_seconds()
+    left = (until - store.fetch_time()).total_seconds()
     if left > 0:
         interval = f"{settings.force_min_interval} s"
         raise RefreshTooSoon(f"a refresh may be forced once in {interval}", int(left) + 1)

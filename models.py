@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     false,
-    func,
     select,
     text,
 )
@@ -23,7 +22,7 @@ from sqlalchemy.orm import Mapped, load_only, mapped_column
 from config import PrivateMode
 from database.engine import Base
 from database.engine import db as db
-from database.types import CleanJSON, CleanText, UTCDateTime, to_iso_utc, utc_now
+from database.types import CleanJSON, CleanText, UTCDateTime, db_now, to_iso_utc
 
 
 class RefreshStatus(StrEnum):
@@ -45,6 +44,9 @@ class TaskState(StrEnum):
 
 
 ACTIVE = (RefreshStatus.QUEUED, RefreshStatus.RUNNING)
+
+FAILURES_NAMED = 20
+"""A refresh names this many repositories that failed, and counts the others."""
 
 
 class Project(Base):
@@ -137,6 +139,8 @@ class RefreshJob(Base):
             sqlite_where=text("status IN ('queued', 'running')"),
             postgresql_where=text("status IN ('queued', 'running')"),
         ),
+        Index("ix_refresh_job_created_at", "created_at"),
+        Index("ix_refresh_job_status_completed_at", "status", "completed_at"),
     )
 
     id: Mapped[str] = mapped_column(CleanText(36), primary_key=True)
@@ -144,7 +148,7 @@ class RefreshJob(Base):
     # Always 1. The index above needs a column that is equal in all active rows, and tools that
     # read a schema from SQLite do not see an index on an expression.
     slot: Mapped[int] = mapped_column(SmallInteger, default=1, server_default=text("1"))
-    created_at: Mapped[datetime | None] = mapped_column(UTCDateTime, default=utc_now)
+    created_at: Mapped[datetime | None] = mapped_column(UTCDateTime, default=db_now())
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     completed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     error_message: Mapped[str | None] = mapped_column(CleanText)
@@ -153,7 +157,11 @@ class RefreshJob(Base):
     forced: Mapped[bool] = mapped_column(default=False, server_default=false())
     attempt: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     heartbeat_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # The first FAILURES_NAMED by name, and how many there were.
     failures: Mapped[list[dict[str, Any]] | None] = mapped_column(CleanJSON)
+    failed_repositories: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    # Made by the first release, whose messages may name a repository that is private.
+    first_release: Mapped[bool] = mapped_column(default=False, server_default=false())
     rate_limit_remaining: Mapped[int | None]
     rate_limit_reset_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     planned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -169,10 +177,9 @@ class RefreshJob(Base):
         return min(tenths, 999) / 10
 
     def explain(self, private_mode: PrivateMode) -> str | None:
-        """Say what went wrong in words fit for the public; None where nothing did."""
+        """Say what went wrong in words that are safe to show; None where nothing did."""
         show = private_mode is PrivateMode.SHOW
-        if self.error_message and self.created_at is None and not show:
-            # The first release's words may name a repository, and nobody knows which are private.
+        if self.error_message and self.first_release and not show:
             return "the message of an earlier release is not shown"
         if self.error_message or not self.failures:
             return self.error_message
@@ -182,9 +189,12 @@ class RefreshJob(Base):
             f"{failure['reason']}"
             for failure in self.failures
         ]
-        total = max(self.total_repositories, len(reasons))
+        failed = max(self.failed_repositories or 0, len(reasons))
+        total = max(self.total_repositories, failed)
         noun = "repository" if total == 1 else "repositories"
-        return f"{len(reasons)} of {total} {noun} could not be measured: {'; '.join(reasons)}"
+        if failed > len(reasons):
+            reasons.append(f"and {failed - len(reasons)} more")
+        return f"{failed} of {total} {noun} could not be measured: {'; '.join(reasons)}"
 
     def _names_to_show(self, show_all: bool) -> set[str]:
         """Choose which failed repositories may be named, as things are today."""
@@ -273,5 +283,4 @@ def counted(private_mode: PrivateMode) -> Select[Project]:
 
 def recent_jobs(limit: int = 10) -> Select[RefreshJob]:
     """Select the latest refreshes, newest first."""
-    asked = func.coalesce(RefreshJob.created_at, RefreshJob.started_at)
-    return select(RefreshJob).order_by(asked.desc().nulls_last(), RefreshJob.id).limit(limit)
+    return select(RefreshJob).order_by(RefreshJob.created_at.desc(), RefreshJob.id).limit(limit)

@@ -13,20 +13,20 @@ from database.engine import db
 
 T = TypeVar("T")
 
-PATIENCE = 30.0
+RETRY_FOR = 30.0
 # What one statement takes: SQLite allows 32,766 parameters, and a row has about ten.
 CHUNK = 500
 
 
-def run_in_transaction(work: Callable[[Session], T], patience: float = PATIENCE) -> T:
+def run_in_transaction(work: Callable[[Session], T], retry_for: float = RETRY_FOR) -> T:
     """Run ``work`` in a transaction of its own and commit it.
 
     Where the database went away or was locked, the whole transaction is tried again for
-    ``patience`` seconds. When a connection breaks during the commit nobody can know whether it
+    ``retry_for`` seconds. When a connection breaks during the commit nobody can know whether it
     took place, so ``work`` must be safe to run twice: every piece of it is guarded by the state
     that it changes. Raises what the database raised last.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + retry_for
     pause = 0.1
     while True:
         try:

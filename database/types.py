@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, String, Text
+from sqlalchemy import JSON, ColumnElement, DateTime, Dialect, Float, String, Text, literal, or_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
@@ -84,3 +88,42 @@ class CleanJSON(TypeDecorator[Any]):
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Clean the texts in the structure."""
         return clean_json(value)
+
+
+class _DatabaseTime(FunctionElement[datetime]):
+    """The time by the database's clock, moved by a number of seconds."""
+
+    inherit_cache = True
+    type = UTCDateTime()
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(literal(seconds, Float))
+
+
+@compiles(_DatabaseTime, "sqlite")
+def _sqlite_time(element: _DatabaseTime, compiler: SQLCompiler, **options: Any) -> str:
+    # The text form in which SQLAlchemy stores a DateTime, so that the two compare.
+    seconds = compiler.process(element.clauses, **options)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {seconds} || ' seconds')"
+
+
+@compiles(_DatabaseTime, "postgresql")
+def _postgresql_time(element: _DatabaseTime, compiler: SQLCompiler, **options: Any) -> str:
+    # Not now(), which stands still while a transaction waits for a lock.
+    seconds = compiler.process(element.clauses, **options)
+    return f"(timezone('utc', clock_timestamp()) + make_interval(secs => {seconds}))"
+
+
+def db_now() -> ColumnElement[datetime]:
+    """Return the SQL expression for the present time by the database's clock, in UTC.
+
+    Processes on several machines share it, where their own clocks differ.
+    """
+    return _DatabaseTime(0.0)
+
+
+def older_than(
+    column: InstrumentedAttribute[datetime | None], seconds: float
+) -> ColumnElement[bool]:
+    """Return the condition that a timestamp is older than this, or missing, by that clock."""
+    return or_(column.is_(None), column < _DatabaseTime(-seconds))

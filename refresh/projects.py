@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from config import PrivateMode
 from database.transaction import in_chunks, run_in_transaction
-from database.types import utc_now
+from database.types import db_now
 from github_api import Quota, Repository
 from models import Project, RefreshJob, RefreshTask, TaskState
 from refresh import store
@@ -93,7 +93,7 @@ def save_listing(
             .values(
                 total_repositories=len(listed),
                 repositories_processed=len(listed) - len(chosen),
-                planned_at=utc_now(),
+                planned_at=db_now(),
                 **_told(quota),
             )
         )

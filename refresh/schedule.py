@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -11,47 +12,72 @@ from apscheduler.triggers.interval import IntervalTrigger
 from flask import Flask
 
 from config import Settings
-from database.types import utc_now
+from database.types import to_iso_utc, utc_now
 from models import RefreshStatus
 from refresh import store
 
-CHECK_INTERVAL = timedelta(minutes=1)
+log = logging.getLogger(__name__)
 
 
-def is_due(settings: Settings, moment: datetime) -> bool:
-    """Return whether the schedule has a refresh to start at this moment.
+class Schedule:
+    """Know when the next refresh is due, since the start of this process."""
 
-    It has when the last completed one is REFRESH_INTERVAL_HOURS old or there is none, none is
-    active, and the last failed one is not recent.
-    """
-    if settings.refresh_interval_hours == 0 or settings.github_access_token is None:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._is_start = True
+        self._announced: datetime | None = None
+
+    def is_due(self) -> bool:
+        """Return whether to start a refresh now, and log a wait for a later one once.
+
+        The first refresh starts at once when the process does, however an earlier try ended.
+        """
+        if self._settings.refresh_interval_hours == 0 or self._settings.github_access_token is None:
+            return False
+        if store.find_active() is not None:
+            return False
+        due = self._find_due()
+        self._is_start = False
+        if due is None or due <= store.fetch_time():
+            return True
+        if due != self._announced:
+            log.info("the next scheduled refresh starts at %s", to_iso_utc(due))
+            self._announced = due
         return False
-    if store.find_active() is not None:
-        return False
-    interval = timedelta(hours=settings.refresh_interval_hours)
-    pause = min(interval, timedelta(seconds=store.RETRY_FAILED_AFTER))
-    return _ended_before(RefreshStatus.COMPLETED, moment - interval) and _ended_before(
-        RefreshStatus.FAILED, moment - pause
-    )
+
+    def _find_due(self) -> datetime | None:
+        """Return when the next refresh is due, or None where it is due already."""
+        interval = timedelta(hours=self._settings.refresh_interval_hours)
+        completed = _find_end(RefreshStatus.COMPLETED)
+        failed = _find_end(RefreshStatus.FAILED)
+        if completed is None and self._is_start:
+            return None
+        pause = min(interval, timedelta(seconds=store.RETRY_FAILED_AFTER))
+        ends = [completed and completed + interval, failed and failed + pause]
+        return max((end for end in ends if end is not None), default=None)
 
 
-def _ended_before(status: RefreshStatus, moment: datetime) -> bool:
+def _find_end(status: RefreshStatus) -> datetime | None:
     last = store.find_last(status)
-    return last is None or last.completed_at is None or last.completed_at <= moment
+    return None if last is None else last.completed_at
 
 
 def start_schedule(
-    app: Flask, refresh_if_due: Callable[[Flask], None], scheduler: BaseScheduler | None = None
+    app: Flask,
+    look: Callable[[Flask, Schedule], None],
+    scheduler: BaseScheduler | None = None,
 ) -> BaseScheduler:
-    """Start a scheduler that calls `refresh_if_due` every minute, beginning now.
+    """Start a scheduler that calls ``look`` every few seconds, beginning now.
 
     Any number of schedulers may run: the database lets one refresh be opened.
     """
+    # It would warn at each look that finds the one before still busy with a refresh.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
     scheduler = scheduler or BackgroundScheduler(timezone="UTC", daemon=True)
     scheduler.add_job(
-        refresh_if_due,
-        IntervalTrigger(seconds=int(CHECK_INTERVAL.total_seconds()), timezone="UTC"),
-        args=[app],
+        look,
+        IntervalTrigger(seconds=max(1, round(store.SUPERVISE_EVERY)), timezone="UTC"),
+        args=[app, Schedule(app.config["SETTINGS"])],
         next_run_time=utc_now(),
         coalesce=True,
         max_instances=1,

@@ -2,22 +2,23 @@
 
 A row is active while it is queued or running, and the database allows one active row only. Every
 change is a conditional UPDATE, so that of two processes that try the same step one succeeds and the
-other is told so.
+other is told so. Heartbeats are written and compared by the database's clock alone.
 """
 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
-from database.transaction import PATIENCE, run_in_transaction
-from database.types import utc_now
+from database.transaction import RETRY_FOR, run_in_transaction
+from database.types import db_now, older_than
 from errors import Superseded
-from models import ACTIVE, RefreshJob, RefreshStatus, RefreshTask, TaskState
+from models import ACTIVE, FAILURES_NAMED, RefreshJob, RefreshStatus, RefreshTask, TaskState
 
 # Seconds. Read where they are used, so that a process started for a test can shorten them.
 BEAT = 10.0
@@ -36,7 +37,7 @@ STALLED_AFTER = 600.0
 """The workers' parent process keeps a refresh alive no longer than this without any progress."""
 
 SUPERVISE_EVERY = 10.0
-"""The worker's parent process looks after refreshes this often."""
+"""The workers' parent process and the schedule look after refreshes this often."""
 
 RETRY_FAILED_AFTER = 900.0
 """The schedule does not start a refresh again sooner than this after one that failed."""
@@ -46,6 +47,15 @@ ANSWER_WITHIN = 2.0
 
 MAX_DEATHS = 3
 """A piece of work whose process died this often is given up."""
+
+KEPT = 1000
+"""No more refreshes than this are kept, and the last completed one in any case."""
+
+KEPT_FOR = 90 * 86_400.0
+"""A refresh is kept this long, unless it is the last completed one."""
+
+REASON_KEPT = 500
+"""Characters of one repository's reason that are kept with a refresh."""
 
 OPEN = (TaskState.QUEUED, TaskState.RUNNING)
 UNATTENDED = "no worker took this refresh up: is `python worker.py` running?"
@@ -57,22 +67,31 @@ def open_refresh(forced: bool) -> tuple[RefreshJob, bool]:
 
     Gives the row and whether it is new. Of several callers at once, one adds the row.
     """
+    refresh_id = str(uuid.uuid4())
+
+    def add(session: Session) -> RefreshJob:
+        row = session.scalars(
+            insert(RefreshJob)
+            .values(
+                id=refresh_id,
+                status=RefreshStatus.QUEUED,
+                created_at=db_now(),
+                heartbeat_at=db_now(),
+                forced=forced,
+            )
+            .returning(RefreshJob)
+        ).one()
+        _delete_old(session)
+        return row
+
     while True:
         active = find_active()
         if active is not None:
-            return active, False
-        row = RefreshJob(
-            id=str(uuid.uuid4()),
-            status=RefreshStatus.QUEUED,
-            created_at=utc_now(),
-            heartbeat_at=utc_now(),
-            forced=forced,
-        )
+            return active, active.id == refresh_id
         try:
-            run_in_transaction(lambda session, row=row: session.add(row))  # type: ignore[misc]
+            return run_in_transaction(add), True
         except IntegrityError:
             continue  # another process opened one between the look and the insert
-        return row, True
 
 
 def find_refresh(refresh_id: str) -> RefreshJob | None:
@@ -80,27 +99,21 @@ def find_refresh(refresh_id: str) -> RefreshJob | None:
     return run_in_transaction(lambda session: session.get(RefreshJob, refresh_id))
 
 
-def find_active(patience: float = PATIENCE) -> RefreshJob | None:
-    """Fetch the refresh that is queued or running, after ending one that nobody works on."""
-    active = _fetch_active(patience)
-    if active is None or not _is_abandoned(active):
-        return active
-    end_abandoned(patience)
-    return _fetch_active(patience)
+def find_active(retry_for: float = RETRY_FOR) -> RefreshJob | None:
+    """Fetch the refresh that is queued or running."""
+    return _find(RefreshJob.status.in_(ACTIVE), retry_for)
 
 
-def _fetch_active(patience: float) -> RefreshJob | None:
+def find_dead(retry_for: float = RETRY_FOR) -> RefreshJob | None:
+    """Fetch the active refresh if the process that was at work on it has died."""
+    dead = older_than(RefreshJob.heartbeat_at, DEAD_AFTER)
+    return _find(and_(RefreshJob.status.in_(ACTIVE), dead), retry_for)
+
+
+def _find(which: ColumnElement[bool], retry_for: float) -> RefreshJob | None:
     return run_in_transaction(
-        lambda session: session.scalar(select(RefreshJob).where(RefreshJob.status.in_(ACTIVE))),
-        patience,
+        lambda session: session.scalar(select(RefreshJob).where(which)), retry_for
     )
-
-
-def _is_abandoned(active: RefreshJob) -> bool:
-    running = active.status == RefreshStatus.RUNNING
-    limit = ABANDONED_AFTER if running else UNATTENDED_AFTER
-    beat = active.heartbeat_at
-    return beat is None or beat < utc_now() - timedelta(seconds=limit)
 
 
 def find_last(status: RefreshStatus) -> RefreshJob | None:
@@ -127,6 +140,11 @@ def find_last_forced() -> RefreshJob | None:
     )
 
 
+def fetch_time() -> datetime:
+    """Return the time by the database's clock, to compare with what is stored."""
+    return run_in_transaction(lambda session: session.scalars(select(db_now())).one())
+
+
 def claim_listing(refresh_id: str) -> tuple[int, bool] | None:
     """Take on the listing of a refresh; give the number of this attempt and whether it is forced.
 
@@ -135,23 +153,13 @@ def claim_listing(refresh_id: str) -> tuple[int, bool] | None:
     """
 
     def claim(session: Session) -> tuple[int, bool] | None:
-        moment = utc_now()
         row = session.execute(
             update(RefreshJob)
-            .where(
-                RefreshJob.id == refresh_id,
-                RefreshJob.planned_at.is_(None),
-                or_(
-                    RefreshJob.status == RefreshStatus.QUEUED,
-                    and_(
-                        RefreshJob.status == RefreshStatus.RUNNING, _dead(RefreshJob.heartbeat_at)
-                    ),
-                ),
-            )
+            .where(*_unlisted(refresh_id))
             .values(
                 status=RefreshStatus.RUNNING,
-                started_at=func.coalesce(RefreshJob.started_at, moment),
-                heartbeat_at=moment,
+                started_at=func.coalesce(RefreshJob.started_at, db_now()),
+                heartbeat_at=db_now(),
                 attempt=RefreshJob.attempt + 1,
             )
             .returning(RefreshJob.attempt, RefreshJob.forced)
@@ -161,18 +169,29 @@ def claim_listing(refresh_id: str) -> tuple[int, bool] | None:
     return run_in_transaction(claim)
 
 
+def is_unlisted(refresh_id: str) -> bool:
+    """Return whether the listing of a refresh is there to be claimed."""
+    return _find(and_(*_unlisted(refresh_id)), RETRY_FOR) is not None
+
+
+def _unlisted(refresh_id: str) -> tuple[ColumnElement[bool], ...]:
+    lost = and_(
+        RefreshJob.status == RefreshStatus.RUNNING, older_than(RefreshJob.heartbeat_at, DEAD_AFTER)
+    )
+    return (
+        RefreshJob.id == refresh_id,
+        RefreshJob.planned_at.is_(None),
+        or_(RefreshJob.status == RefreshStatus.QUEUED, lost),
+    )
+
+
 def release_listing(refresh_id: str, attempt: int) -> None:
     """Hand a listing that was interrupted back, for another process to take on."""
     run_in_transaction(
         lambda session: session.execute(
             update(RefreshJob)
-            .where(
-                RefreshJob.id == refresh_id,
-                RefreshJob.attempt == attempt,
-                RefreshJob.status == RefreshStatus.RUNNING,
-                RefreshJob.planned_at.is_(None),
-            )
-            .values(status=RefreshStatus.QUEUED, heartbeat_at=utc_now())
+            .where(*_listed_by(refresh_id, attempt))
+            .values(status=RefreshStatus.QUEUED, heartbeat_at=db_now())
         )
     )
 
@@ -183,29 +202,64 @@ def hold(session: Session, refresh_id: str, attempt: int) -> None:
     Raises Superseded when another process has taken it over or the refresh has ended.
     """
     held = session.execute(
-        update(RefreshJob)
-        .where(
-            RefreshJob.id == refresh_id,
-            RefreshJob.attempt == attempt,
-            RefreshJob.status == RefreshStatus.RUNNING,
-            RefreshJob.planned_at.is_(None),
-        )
-        .values(heartbeat_at=utc_now())
+        update(RefreshJob).where(*_listed_by(refresh_id, attempt)).values(heartbeat_at=db_now())
     )
     if held.rowcount != 1:  # type: ignore[attr-defined]
         raise Superseded("this refresh has ended or was taken over by another process")
 
 
+def _listed_by(refresh_id: str, attempt: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        RefreshJob.id == refresh_id,
+        RefreshJob.attempt == attempt,
+        RefreshJob.status == RefreshStatus.RUNNING,
+        RefreshJob.planned_at.is_(None),
+    )
+
+
 def beat(refresh_id: str) -> None:
-    """Write a sign of life for a refresh that is active."""
+    """Write a heartbeat for an active refresh, from a process that works on it."""
+    _beat(RefreshJob.id == refresh_id)
+
+
+def keep_waiting(refresh_id: str) -> None:
+    """Write a heartbeat for a refresh that waits for workers, from a process that has some.
+
+    One that is being listed is left to whoever lists it, or nobody would see that process die.
+    """
+    waits = or_(RefreshJob.status == RefreshStatus.QUEUED, RefreshJob.planned_at.isnot(None))
+    _beat(and_(RefreshJob.id == refresh_id, waits))
+
+
+def _beat(which: ColumnElement[bool]) -> None:
     run_in_transaction(
         lambda session: session.execute(
             update(RefreshJob)
-            .where(RefreshJob.id == refresh_id, RefreshJob.status.in_(ACTIVE))
-            .values(heartbeat_at=utc_now())
+            .where(which, RefreshJob.status.in_(ACTIVE))
+            .values(heartbeat_at=db_now())
         ),
-        patience=0,
+        retry_for=0,
     )
+
+
+def revive(session: Session, refresh_id: str) -> bool:
+    """Take on an active refresh whose process has died, and return whether this call did it."""
+    revived = session.execute(
+        update(RefreshJob)
+        .where(
+            RefreshJob.id == refresh_id,
+            RefreshJob.status.in_(ACTIVE),
+            older_than(RefreshJob.heartbeat_at, DEAD_AFTER),
+        )
+        .values(
+            # A listing that was broken off is there to be claimed again.
+            status=case(
+                (RefreshJob.planned_at.is_(None), RefreshStatus.QUEUED), else_=RefreshJob.status
+            ),
+            heartbeat_at=db_now(),
+        )
+    )
+    return revived.rowcount == 1  # type: ignore[attr-defined,no-any-return]
 
 
 def close_if_done(refresh_id: str) -> RefreshJob | None:
@@ -223,51 +277,55 @@ def close_if_done(refresh_id: str) -> RefreshJob | None:
                 RefreshJob.planned_at.isnot(None),
                 ~exists().where(RefreshTask.refresh_id == refresh_id, RefreshTask.state.in_(OPEN)),
             )
-            .values(status=RefreshStatus.COMPLETED, completed_at=utc_now(), heartbeat_at=utc_now())
+            .values(status=RefreshStatus.COMPLETED, completed_at=db_now(), heartbeat_at=db_now())
             .returning(RefreshJob)
             .execution_options(populate_existing=True)
         )
         if row is None:
             return None
-        failed = session.scalars(
-            select(RefreshTask)
-            .where(RefreshTask.refresh_id == refresh_id, RefreshTask.state == TaskState.FAILED)
-            .order_by(RefreshTask.name)
-        )
-        row.failures = [
-            {"name": task.name, "private": task.private, "reason": task.reason} for task in failed
-        ]
-        if row.failures and len(row.failures) == row.total_repositories:
+        row.failures, row.failed_repositories = _collect_failures(session, refresh_id)
+        if row.failures and row.failed_repositories == row.total_repositories:
             row.status = RefreshStatus.FAILED
-        _drop_tasks(session, refresh_id)
+        session.flush()
+        _delete_tasks(session, refresh_id)
+        _delete_old(session)
         return row
 
     return run_in_transaction(close)
 
 
+def _collect_failures(session: Session, refresh_id: str) -> tuple[list[dict[str, Any]], int]:
+    """Return the first failures of a refresh by name, and how many there are."""
+    failed = (RefreshTask.refresh_id == refresh_id, RefreshTask.state == TaskState.FAILED)
+    first = session.scalars(
+        select(RefreshTask).where(*failed).order_by(RefreshTask.name).limit(FAILURES_NAMED)
+    )
+    named = [
+        {"name": task.name, "private": task.private, "reason": (task.reason or "")[:REASON_KEPT]}
+        for task in first
+    ]
+    return named, session.scalar(select(func.count()).where(*failed)) or 0
+
+
 def fail(refresh_id: str, message: str) -> bool:
-    """End an active refresh as failed, with a message fit for the public.
+    """End an active refresh as failed, with a message that is safe to show.
 
     Figures that were already saved stay. Tells whether this call ended it.
     """
     return run_in_transaction(lambda session: _fail(session, RefreshJob.id == refresh_id, message))
 
 
-def end_abandoned(patience: float = PATIENCE) -> None:
+def end_abandoned(retry_for: float = RETRY_FOR) -> None:
     """End as failed the active refresh that nobody has worked on for too long."""
     unattended = and_(
         RefreshJob.status == RefreshStatus.QUEUED,
-        _older(RefreshJob.heartbeat_at, UNATTENDED_AFTER),
+        older_than(RefreshJob.heartbeat_at, UNATTENDED_AFTER),
     )
     abandoned = and_(
         RefreshJob.status == RefreshStatus.RUNNING,
-        _older(RefreshJob.heartbeat_at, ABANDONED_AFTER),
+        older_than(RefreshJob.heartbeat_at, ABANDONED_AFTER),
     )
-    either = run_in_transaction(
-        lambda session: session.scalar(select(RefreshJob.id).where(or_(unattended, abandoned))),
-        patience,
-    )
-    if either is None:
+    if _find(or_(unattended, abandoned), retry_for) is None:
         return  # the ordinary case costs one indexed read and no write lock
     run_in_transaction(lambda session: _fail(session, unattended, UNATTENDED))
     run_in_transaction(lambda session: _fail(session, abandoned, ABANDONED))
@@ -277,21 +335,40 @@ def _fail(session: Session, which: ColumnElement[bool], message: str) -> bool:
     ended = session.scalars(
         update(RefreshJob)
         .where(which, RefreshJob.status.in_(ACTIVE))
-        .values(status=RefreshStatus.FAILED, completed_at=utc_now(), error_message=message)
+        .values(status=RefreshStatus.FAILED, completed_at=db_now(), error_message=message)
         .returning(RefreshJob.id)
     ).all()
     for refresh_id in ended:
-        _drop_tasks(session, refresh_id)
+        _delete_tasks(session, refresh_id)
+        _delete_old(session)
     return bool(ended)
 
 
-def _drop_tasks(session: Session, refresh_id: str) -> None:
-    session.query(RefreshTask).filter_by(refresh_id=refresh_id).delete(synchronize_session=False)
+def _delete_tasks(session: Session, refresh_id: str) -> None:
+    session.execute(
+        delete(RefreshTask)
+        .where(RefreshTask.refresh_id == refresh_id)
+        .execution_options(synchronize_session=False)
+    )
 
 
-def _dead(column: InstrumentedAttribute[datetime | None]) -> ColumnElement[bool]:
-    return _older(column, DEAD_AFTER)
-
-
-def _older(column: InstrumentedAttribute[datetime | None], seconds: float) -> ColumnElement[bool]:
-    return or_(column.is_(None), column < utc_now() - timedelta(seconds=seconds))
+def _delete_old(session: Session) -> None:
+    """Delete the refreshes that are too old or too many; the schedule needs the last completed."""
+    last_completed = (
+        select(RefreshJob.id)
+        .where(RefreshJob.status == RefreshStatus.COMPLETED, RefreshJob.completed_at.isnot(None))
+        .order_by(RefreshJob.completed_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    first = case((RefreshJob.id == last_completed, 0), else_=1)
+    kept = select(RefreshJob.id).order_by(first, RefreshJob.created_at.desc()).limit(KEPT)
+    session.execute(
+        delete(RefreshJob)
+        .where(
+            RefreshJob.status.not_in(ACTIVE),
+            RefreshJob.id != func.coalesce(last_completed, ""),
+            or_(older_than(RefreshJob.created_at, KEPT_FOR), RefreshJob.id.not_in(kept)),
+        )
+        .execution_options(synchronize_session=False)
+    )

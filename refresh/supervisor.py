@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
 
 import measure
 from config import Settings
-from database.types import utc_now
 from errors import QueueUnavailable
 from models import RefreshJob, RefreshStatus
 from refresh import queue, store, tasks
@@ -37,6 +35,7 @@ class Supervisor:
         taken a job off it and not yet claimed its task.
         """
         measure.sweep()
+        store.end_abandoned()
         refresh = store.find_active()
         if refresh is None:
             self._was_empty = False
@@ -48,7 +47,7 @@ class Supervisor:
                 empty = False
             self._was_empty = empty
             if not self._is_stalled(refresh):
-                store.beat(refresh.id)
+                store.keep_waiting(refresh.id)
         except QueueUnavailable as error:
             log.warning("the refresh cannot be looked after: %s", error)
 
@@ -74,14 +73,10 @@ class Supervisor:
             log.info("closed a refresh whose last process had died")
 
     def _carry_on_listing(self, refresh: RefreshJob) -> None:
-        alive = (
-            refresh.status == RefreshStatus.RUNNING
-            and refresh.heartbeat_at is not None
-            and utc_now() - refresh.heartbeat_at < timedelta(seconds=store.DEAD_AFTER)
-        )
-        if alive:
+        if not store.is_unlisted(refresh.id):
             return
-        if refresh.attempt >= store.MAX_DEATHS:
+        lost = refresh.status == RefreshStatus.RUNNING  # not handed back
+        if lost and refresh.attempt >= store.MAX_DEATHS:
             store.fail(
                 refresh.id, f"the process that listed the repositories died {refresh.attempt} times"
             )

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from database.transaction import run_in_transaction
-from database.types import utc_now
+from database.types import db_now, older_than
 from errors import Superseded
 from github_api import Repository
 from models import RefreshJob, RefreshStatus, RefreshTask, TaskState
@@ -38,7 +37,6 @@ def claim_next(refresh_id: str) -> Task | None:
     """
 
     def claim(session: Session) -> Task | None:
-        moment = utc_now()
         following = (
             select(RefreshTask.github_id)
             .join(RefreshJob, RefreshJob.id == RefreshTask.refresh_id)
@@ -62,7 +60,7 @@ def claim_next(refresh_id: str) -> Task | None:
             .values(
                 state=TaskState.RUNNING,
                 attempt=RefreshTask.attempt + 1,
-                heartbeat_at=moment,
+                heartbeat_at=db_now(),
             )
             .returning(RefreshTask.attempt, RefreshTask.facts)
             .execution_options(synchronize_session=False)
@@ -89,7 +87,7 @@ def finish(task: Task, reason: str | None, save: Callable[[Session], None]) -> N
             .values(
                 state=TaskState.DONE if reason is None else TaskState.FAILED,
                 reason=reason,
-                heartbeat_at=utc_now(),
+                heartbeat_at=db_now(),
             )
             .execution_options(synchronize_session=False)
         )
@@ -98,7 +96,7 @@ def finish(task: Task, reason: str | None, save: Callable[[Session], None]) -> N
             .where(RefreshJob.id == task.refresh_id, RefreshJob.status == RefreshStatus.RUNNING)
             .values(
                 repositories_processed=RefreshJob.repositories_processed + 1,
-                heartbeat_at=utc_now(),
+                heartbeat_at=db_now(),
             )
             .execution_options(synchronize_session=False)
         )
@@ -122,12 +120,11 @@ def release(task: Task) -> None:
 
 
 def beat(tasks: Iterable[Task]) -> None:
-    """Write a sign of life for tasks that are being worked on, and for their refresh."""
+    """Write a heartbeat for tasks that are being worked on, and for their refresh."""
     tasks = list(tasks)
     keys = [(t.refresh_id, t.repository.github_id, t.attempt) for t in tasks]
 
     def write(session: Session) -> None:
-        moment = utc_now()
         session.execute(
             update(RefreshTask)
             .where(
@@ -136,7 +133,7 @@ def beat(tasks: Iterable[Task]) -> None:
                 ),
                 RefreshTask.state == TaskState.RUNNING,
             )
-            .values(heartbeat_at=moment)
+            .values(heartbeat_at=db_now())
             .execution_options(synchronize_session=False)
         )
         session.execute(
@@ -145,67 +142,84 @@ def beat(tasks: Iterable[Task]) -> None:
                 RefreshJob.id.in_({t.refresh_id for t in tasks}),
                 RefreshJob.status == RefreshStatus.RUNNING,
             )
-            .values(heartbeat_at=moment)
+            .values(heartbeat_at=db_now())
             .execution_options(synchronize_session=False)
         )
 
     if keys:
-        run_in_transaction(write, patience=0)
+        run_in_transaction(write, retry_for=0)
 
 
 def rescue(refresh_id: str) -> int:
-    """Free the tasks whose process has died and give how many are now waiting.
-
-    A task whose process died ``store.MAX_DEATHS`` times is given up as failed: whatever is in
-    that repository must not take the workers down for ever.
-    """
+    """Free the tasks whose process has died and give how many are now waiting."""
 
     def free(session: Session) -> int:
-        lost = and_(
-            RefreshTask.refresh_id == refresh_id,
-            RefreshTask.state == TaskState.RUNNING,
-            or_(
-                RefreshTask.heartbeat_at.is_(None),
-                RefreshTask.heartbeat_at < utc_now() - timedelta(seconds=store.DEAD_AFTER),
-            ),
-        )
-        given_up = session.execute(
-            update(RefreshTask)
-            .where(lost, RefreshTask.deaths + 1 >= store.MAX_DEATHS)
-            .values(
-                state=TaskState.FAILED,
-                reason=f"the process that measured it died {store.MAX_DEATHS} times",
-            )
-            .execution_options(synchronize_session=False)
-        ).rowcount  # type: ignore[attr-defined]
-        session.execute(
-            update(RefreshTask)
-            .where(lost)
-            .values(state=TaskState.QUEUED, deaths=RefreshTask.deaths + 1, heartbeat_at=None)
-            .execution_options(synchronize_session=False)
-        )
-        if given_up:
-            session.execute(
-                update(RefreshJob)
-                .where(RefreshJob.id == refresh_id, RefreshJob.status == RefreshStatus.RUNNING)
-                .values(repositories_processed=RefreshJob.repositories_processed + given_up)
-                .execution_options(synchronize_session=False)
-            )
-        return count_waiting(session, refresh_id)
+        _free(session, refresh_id, older_than(RefreshTask.heartbeat_at, store.DEAD_AFTER))
+        return _count_waiting(session, refresh_id)
 
     return run_in_transaction(free)
 
 
-def count_waiting(session: Session, refresh_id: str) -> int:
+def take_over(refresh_id: str) -> bool:
+    """Take on a refresh whose processes have all died, and free the tasks that they held.
+
+    Tells whether it was there to be taken on: of several processes that try, one gets it.
+    """
+
+    def take(session: Session) -> bool:
+        taken = store.revive(session, refresh_id)
+        if taken:
+            _free(session, refresh_id)
+        return taken
+
+    return run_in_transaction(take)
+
+
+def count_waiting(refresh_id: str) -> int:
     """Count the tasks that nobody has claimed."""
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(RefreshTask)
-            .where(RefreshTask.refresh_id == refresh_id, RefreshTask.state == TaskState.QUEUED)
-        )
-        or 0
+    return run_in_transaction(lambda session: _count_waiting(session, refresh_id))
+
+
+def _free(session: Session, refresh_id: str, *which: ColumnElement[bool]) -> None:
+    """Put running tasks back among those that wait.
+
+    A task whose process died ``store.MAX_DEATHS`` times is given up as failed: whatever is in
+    that repository must not take every process down.
+    """
+    lost = and_(
+        RefreshTask.refresh_id == refresh_id, RefreshTask.state == TaskState.RUNNING, *which
     )
+    given_up = session.execute(
+        update(RefreshTask)
+        .where(lost, RefreshTask.deaths + 1 >= store.MAX_DEATHS)
+        .values(
+            state=TaskState.FAILED,
+            reason=f"the process that measured it died {store.MAX_DEATHS} times",
+        )
+        .execution_options(synchronize_session=False)
+    ).rowcount  # type: ignore[attr-defined]
+    session.execute(
+        update(RefreshTask)
+        .where(lost)
+        .values(state=TaskState.QUEUED, deaths=RefreshTask.deaths + 1, heartbeat_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    if given_up:
+        session.execute(
+            update(RefreshJob)
+            .where(RefreshJob.id == refresh_id, RefreshJob.status == RefreshStatus.RUNNING)
+            .values(repositories_processed=RefreshJob.repositories_processed + given_up)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _count_waiting(session: Session, refresh_id: str) -> int:
+    waiting = session.scalar(
+        select(func.count())
+        .select_from(RefreshTask)
+        .where(RefreshTask.refresh_id == refresh_id, RefreshTask.state == TaskState.QUEUED)
+    )
+    return waiting or 0
 
 
 def _owned(task: Task) -> tuple[ColumnElement[bool], ...]:

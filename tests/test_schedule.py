@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -14,7 +15,7 @@ from flask import Flask
 from database.types import utc_now
 from jobs import refresh_if_due
 from models import RefreshJob, db
-from refresh.schedule import is_due
+from refresh.schedule import Schedule
 from tests.support.service import serving, wait_until
 from tests.support.world import World
 
@@ -27,38 +28,72 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
     return environment
 
 
-def ended(app: Flask, status: str, when: datetime) -> None:
+def ended(app: Flask, status: str, **ago: float) -> None:
     with app.app_context():
-        row = RefreshJob(id=f"{status}-{when:%H%M%S}", status=status, completed_at=when)
-        db.session.add(row)
+        when = utc_now() - timedelta(**ago)
+        db.session.add(RefreshJob(id=f"{status}-{when:%H%M%S}", status=status, completed_at=when))
         db.session.commit()
 
 
-def due(app: Flask, moment: datetime) -> bool:
+def due(app: Flask, schedule: Schedule | None = None) -> bool:
+    """Ask a schedule: that of a process that has only just started, unless one is given."""
     with app.app_context():
-        return is_due(app.config["SETTINGS"], moment)
+        return (schedule or Schedule(app.config["SETTINGS"])).is_due()
 
 
-def test_an_empty_database_is_due_at_once(app: Flask):
-    assert due(app, utc_now())
+@pytest.fixture
+def schedule(app: Flask) -> Schedule:
+    """The schedule of a process that has looked once, at an empty database."""
+    schedule = Schedule(app.config["SETTINGS"])
+    assert due(app, schedule)
+    return schedule
 
 
 @pytest.mark.dialect
-def test_the_last_completed_refresh_says_when_the_next_is_due(app: Flask):
-    done = utc_now()
-    ended(app, "completed", done)
-
-    assert not due(app, done + timedelta(hours=23, minutes=59))
+def test_the_last_completed_refresh_says_when_the_next_is_due(app: Flask, schedule: Schedule):
+    ended(app, "completed", hours=23, minutes=59)
     # However often the process was started in between.
-    assert due(app, done + timedelta(hours=24))
+    assert not due(app)
+    assert not due(app, schedule)
 
 
-def test_a_failed_refresh_is_tried_again_after_a_pause(app: Flask):
-    failed = utc_now()
-    ended(app, "failed", failed)
+def test_a_refresh_is_due_an_interval_after_the_last_completed_one(app: Flask):
+    ended(app, "completed", hours=24)
 
-    assert not due(app, failed + timedelta(minutes=14))
-    assert due(app, failed + timedelta(minutes=16))
+    assert due(app)
+
+
+def test_a_failed_refresh_is_tried_again_after_a_pause(app: Flask, schedule: Schedule):
+    ended(app, "failed", minutes=14)
+    assert not due(app, schedule)
+
+
+def test_a_failed_refresh_is_tried_again(app: Flask, schedule: Schedule):
+    ended(app, "failed", minutes=16)
+    assert due(app, schedule)
+
+
+def test_a_first_refresh_that_failed_starts_again_at_the_next_start(app: Flask):
+    ended(app, "failed", seconds=5)
+
+    schedule = Schedule(app.config["SETTINGS"])
+    assert due(app, schedule)
+    ended(app, "failed", seconds=1)
+    assert not due(app, schedule)
+
+
+def test_a_wait_is_logged_once_with_its_end(app: Flask, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    ended(app, "completed", days=2)
+    ended(app, "failed", seconds=5)
+    schedule = Schedule(app.config["SETTINGS"])
+
+    assert not due(app, schedule)
+    assert not due(app, schedule)
+
+    (line,) = [line for line in caplog.messages if "the next scheduled refresh" in line]
+    at = datetime.fromisoformat(line.split()[-1])
+    assert timedelta(minutes=14) < at - utc_now() < timedelta(minutes=15)
 
 
 @pytest.mark.parametrize("status", ["queued", "running"])
@@ -67,7 +102,7 @@ def test_nothing_is_due_while_a_refresh_is_active(app: Flask, status: str):
         db.session.add(RefreshJob(id="active", status=status, heartbeat_at=utc_now()))
         db.session.commit()
 
-    assert not due(app, utc_now())
+    assert not due(app)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +113,17 @@ def test_nothing_is_due_without_a_schedule_or_a_token(
 ):
     environment[name] = value
 
-    assert not due(request.getfixturevalue("app"), utc_now())
+    assert not due(request.getfixturevalue("app"))
 
 
 @pytest.mark.dialect
 @pytest.mark.needs_cloc
 def test_two_schedulers_make_one_refresh(app: Flask, world: World):
     world.add("alpha")
-    schedulers = [threading.Thread(target=refresh_if_due, args=[app]) for _ in range(4)]
+    settings = app.config["SETTINGS"]
+    schedulers = [
+        threading.Thread(target=refresh_if_due, args=[app, Schedule(settings)]) for _ in range(4)
+    ]
     for scheduler in schedulers:
         scheduler.start()
     for scheduler in schedulers:
@@ -99,7 +137,7 @@ def test_a_fault_is_left_for_the_next_look(app: Flask, world: World):
     world.add("alpha")
     world.api.token = "another"
 
-    refresh_if_due(app)
+    refresh_if_due(app, Schedule(app.config["SETTINGS"]))
 
     with app.app_context():
         assert [row.status for row in db.session.scalars(db.select(RefreshJob))] == ["failed"]

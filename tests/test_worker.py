@@ -178,6 +178,7 @@ def test_without_a_worker_a_refresh_ends_as_failed_in_words(service: Service, wo
     service.start_web()
     assert service.post().status_code == 202
 
+    service.start("flask", "--app", "app", "clock")
     ended = service.wait_for_end()
 
     assert ended["status"] == "failed"
@@ -198,6 +199,7 @@ def test_workers_killed_for_good_end_the_refresh_as_failed(slow: Service):
     for pid in [keeper, *descendants(keeper)]:
         send(pid, signal.SIGKILL)
 
+    slow.start("flask", "--app", "app", "clock")
     ended = slow.wait_for_end()
 
     assert ended["status"] == "failed"

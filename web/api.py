@@ -110,7 +110,6 @@ def start_refresh() -> ResponseReturnValue:
 @blueprint.get("/api/refresh/status/<job_id>")
 def show_refresh(job_id: str) -> ResponseReturnValue:
     """Give one refresh."""
-    store.end_abandoned(store.ANSWER_WITHIN)
     row = db.session.get(RefreshJob, job_id)
     if row is None or row.id != job_id:
         return {"error": "no such refresh"}, 404
@@ -120,7 +119,6 @@ def show_refresh(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/api/refresh/jobs")
 def list_refreshes() -> ResponseReturnValue:
     """Give the 10 most recent refreshes, newest first."""
-    store.end_abandoned(store.ANSWER_WITHIN)
     return [row.to_json(_mode()) for row in db.session.scalars(recent_jobs())]
 
 

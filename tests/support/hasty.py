@@ -1,7 +1,8 @@
 """Run one of the Procfile's programs with shorter waits: `python -m tests.support.hasty`.
 
-The first arguments set waits of `refresh.store`, as `DEAD_AFTER=2.5`. The next is `worker.py`,
-`app.py`, `gunicorn` or `flask`, the rest are that program's own.
+The first arguments set waits of `refresh.store`, as `DEAD_AFTER=2.5`; `SKEW=130` puts the clock of
+the process forward. The next is `worker.py`, `app.py`, `gunicorn` or `flask`, the rest are that
+program's own.
 What takes half a minute in production takes a few seconds here, so that tests can wait for it.
 """
 
@@ -11,6 +12,7 @@ import runpy
 import sys
 
 from refresh import store
+from tests.support.skewed import skew
 
 MODULES = {"gunicorn": "gunicorn.app.wsgiapp", "flask": "flask"}
 
@@ -25,7 +27,10 @@ if __name__ == "__main__":
     arguments = sys.argv[1:]
     while "=" in arguments[0]:
         name, _, seconds = arguments.pop(0).partition("=")
-        shorten(name, seconds)
+        if name == "SKEW":
+            skew(float(seconds))
+        else:
+            shorten(name, seconds)
     program = arguments[0]
     sys.argv = arguments
     if program in MODULES:
