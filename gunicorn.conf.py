@@ -8,11 +8,18 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from gunicorn import systemd
+from gunicorn import __version__, systemd
 
 from config import read_settings
 from errors import ConfigError, StartError
 
+# web/server.py overrides methods that gunicorn does not document.
+TESTED_WITH = "27.0.1"
+if __version__ != TESTED_WITH:
+    sys.exit(
+        f"cannot start: gunicorn {__version__} is installed, and this release works with "
+        f"{TESTED_WITH}: pip install -r requirements.txt"
+    )
 try:
     settings = read_settings()
 except ConfigError as error:
@@ -22,11 +29,12 @@ bind = (
     if ":" in settings.host
     else f"{settings.host}:{settings.port}"
 )
-worker_class = "web.server.PatientWorker"
+worker_class = "web.server.BufferingThreadWorker"
 # A refresh without Redis runs inside a request and may take many minutes. A threaded worker shows
 # signs of life while its threads are busy, so it is not killed for that. How many workers there
-# are is WEB_CONCURRENCY's to say, which gunicorn and Heroku both know.
-threads = 8
+# are is WEB_CONCURRENCY's to say, which gunicorn and Heroku both know. The threads are many, since
+# those that wait their turn to put a long answer together (web/api.py) must leave some for others.
+threads = 32
 timeout = 60
 graceful_timeout = 20
 # Seconds within which the head of a request must have come, the first and each one after it.
@@ -35,6 +43,8 @@ worker_connections = 500
 limit_request_line = 8190
 limit_request_fields = 64
 control_socket_disable = True
+# os.sendfile() would send past what web/server.py keeps of an answer.
+sendfile = False
 
 
 def on_starting(server: Any) -> None:

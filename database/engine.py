@@ -98,6 +98,9 @@ def engine_options(url: str) -> dict[str, Any]:
     return {
         # A server that was restarted is noticed before a request is spent on a dead connection.
         "pool_pre_ping": True,
+        # Small databases allow 20 connections to all processes together.
+        "pool_size": 5,
+        "max_overflow": 3,
         # What is written may be about private repositories, and errors end up in logs.
         "hide_parameters": True,
         "connect_args": {k: v for k, v in arguments.items() if k not in parsed.query},

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
+import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from gunicorn import util
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app import create_app
 from models import Project, db
-from tests.support.service import LIMIT, Service, serving, wait_until
+from tests.support.service import LIMIT, ROOT, Service, serving, wait_until
 from tests.support.wire import besieged, connect, exchange, read_reply
 from tests.test_http import TELLTALES
 
@@ -24,7 +30,7 @@ POST = b"POST /api/refresh HTTP/1.1\r\nHost: localhost\r\n"
 HUNDRED_MB = 100 * 1024**2
 MANY = 60
 # Enough that an answer does not fit the buffers of both ends.
-PROJECTS = 3000
+PROJECTS = 10_000
 
 NO_HTTP = {
     b"GARBAGE\r\n\r\n": 400,
@@ -64,6 +70,65 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             db.session.commit()
             db.engine.dispose()
         yield service
+
+
+@pytest.mark.parametrize(
+    ("origin", "may_read"), [(b"http://localhost:3000", True), (b"https://evil.test", False)]
+)
+def test_a_page_of_a_listed_origin_may_read_gunicorns_own_errors(
+    web: Service, origin: bytes, may_read: bool
+):
+    line = b"Origin: " + origin + b"\r\n"
+    for request, status in {
+        b"GET / HTTP/9.9\r\n" + line + b"\r\n": 400,
+        b"GET / HTTP/1.1\r\n" + line + b"no colon\r\n\r\n": 400,
+        b"GET / HTTP/1.1\r\n" + line + b"X: " + b"a" * 10_000 + b"\r\n\r\n": 431,
+        b"GET / HTTP/1.1\r\n" + line + b"X: " + b"a" * 100_000: 431,
+    }.items():
+        reply = exchange(web.port, request)
+        assert reply.status == status
+        allowed = reply.headers.get("Access-Control-Allow-Origin")
+        assert allowed == (origin.decode() if may_read else None)
+        assert ("Access-Control-Expose-Headers" in reply.headers) is may_read
+        assert reply.headers["Vary"] == "Origin"
+
+
+def test_gunicorn_is_the_version_that_the_worker_was_tested_with():
+    text = (ROOT / "gunicorn.conf.py").read_text()
+    tested = re.search(r'^TESTED_WITH = "(.*)"$', text, re.M)
+    assert tested
+    assert f"gunicorn=={tested[1]}" in (ROOT / "requirements.txt").read_text().splitlines()
+
+
+def test_another_version_of_gunicorn_ends_the_start_in_words():
+    code = (
+        "import gunicorn, runpy; gunicorn.__version__ = '99.0'; runpy.run_path('gunicorn.conf.py')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("cannot start: gunicorn 99.0 is installed")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_what_the_worker_overrides_is_there():
+    for name in (
+        "accept",
+        "finish_request",
+        "handle_request",
+        "handle_error",
+        "murder_pending",
+        "_cap_keepalive",
+        "enqueue_req",
+    ):
+        assert callable(getattr(ThreadWorker, name))
+    source = inspect.getsource(ThreadWorker)
+    for used in ("self.nr_conns", "self.poller", "self.alive", "self.worker_connections"):
+        assert used in source
+    # Answers go out through sendall alone, where no file is sent.
+    assert "sock.sendall(data)" in inspect.getsource(util.write)
+    assert {"init", "close"} <= set(vars(TConn))
 
 
 def assert_prompt(service: Service, seconds: float = 2) -> None:
@@ -174,8 +239,23 @@ def test_more_slow_clients_than_there_is_room_for_keep_nobody_out(web: Service):
 
 def test_clients_that_do_not_read_keep_nobody_waiting_for_long(web: Service):
     request = b"GET /api/projects HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with besieged(web.port, 6, request, receive_buffer=4096):
-        assert_prompt(web)
+    with besieged(web.port, 16, request, receive_buffer=4096):
+        # Until the answers are put together, and after that.
+        assert_prompt(web, 12)
+
+
+def test_an_answer_that_is_taken_slowly_arrives_whole(web: Service):
+    request = b"GET /api/projects HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.settimeout(LIMIT)
+        client.connect(("127.0.0.1", web.port))
+        for _ in range(2):  # the connection is kept
+            client.sendall(request)
+            time.sleep(0.5)
+            reply = read_reply(client)
+            assert reply.status == 200
+            assert len(reply.json) == PROJECTS
 
 
 @pytest.fixture

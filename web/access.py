@@ -50,6 +50,17 @@ def control_access(app: Flask, settings: Settings) -> None:
     app.after_request(_add_headers)
 
 
+def allowed_origin_headers(app: Flask, origin: str) -> dict[str, str]:
+    """Give the CORS headers of an answer that does not come from Flask."""
+    settings: Settings = app.config["SETTINGS"]
+    if origin.lower() not in settings.cors_origins:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": ", ".join(EXPOSED_HEADERS),
+    }
+
+
 def _limit_refreshes(app: Flask, settings: Settings, endpoint: str) -> None:
     """Answer 429 to a client's requests to an endpoint beyond 30 a minute.
 

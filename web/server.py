@@ -2,37 +2,44 @@
 
 gunicorn gives a thread to a connection as soon as it is accepted, and waits in its one loop for a
 client to close: a few clients that send a byte a second keep all others out. Here that loop takes
-in the heads of requests and lets refused bodies run out, for any number of clients at once. A
-thread is taken for a request that is there and for an answer that fits the socket's buffer.
+in the heads of requests, sends what an answer's client does not take immediately, and lets refused
+bodies run out, for any number of clients at once. A thread only works on requests that are there.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import re
 import socket
 import time
+from collections import deque
 from concurrent.futures import Future
 from functools import partial
 from http import HTTPStatus
-from selectors import EVENT_READ
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
 from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
-from web.access import SECURITY_HEADERS
+from web.access import SECURITY_HEADERS, allowed_origin_headers
 
 HEAD_LIMIT = 64 * 1024
 PIECE = 64 * 1024
 # A client that is still sending when it is answered may go on so many seconds, since closing on it
 # at once would take the answer from it.
 LINGER = 2.0
+# A thread waits so many seconds for the rest of a request.
+READ_WITHIN = 10.0
 # A whole answer must be taken within so many seconds.
-SEND_WITHIN = 10.0
-# Answers up to this size, or what the system grants of it, never keep a thread waiting.
-SEND_BUFFER = 1024 * 1024
+SEND_WITHIN = 60.0
+# How many bytes of answers that are not taken are kept; beyond it the slowest client is let go of.
+UNSENT_LIMIT = 128 * 1024 * 1024
+# What the system is asked to take of an answer that is not being read.
+SEND_BUFFER = 256 * 1024
+ORIGIN_LINE = re.compile(rb"\n[Oo]rigin:[ \t]*([^\r\n]*?)[ \t]*\r?\n")
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -45,28 +52,53 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
 }
 
 
-class ImpatientSocket(socket.socket):
-    """Wait SEND_WITHIN seconds for the other side where a blocking socket would wait for ever."""
+class BufferingSocket(socket.socket):
+    """Keep what the other side does not take immediately, to be sent later.
+
+    `head` is the head of the last request, as it came.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.head = b""
+        self._unsent: deque[memoryview] = deque()
+
+    @property
+    def unsent(self) -> int:
+        """Count the bytes that are still to be sent."""
+        return sum(map(len, self._unsent))
 
     def setblocking(self, flag: bool) -> None:
-        """Turn waiting on or off."""
-        self.settimeout(SEND_WITHIN if flag else 0.0)
+        """Turn waiting for READ_WITHIN seconds on or off."""
+        self.settimeout(READ_WITHIN if flag else 0.0)
 
-    def sendall(self, *arguments: Any) -> None:
-        """Send everything; a client that does not take it in time counts as gone."""
-        try:
-            super().sendall(*arguments)
-        except TimeoutError as error:
-            raise ConnectionResetError(errno.ECONNRESET, "the answer is not taken") from error
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send what is taken immediately and keep the rest."""
+        self._unsent.append(memoryview(data).cast("B"))
+        self.send_kept()
+
+    def send_kept(self) -> None:
+        """Send as much of what was kept as is taken immediately."""
+        while self._unsent:
+            first = self._unsent[0]
+            try:
+                sent = self.send(first, socket.MSG_DONTWAIT) if first else 0
+            except (BlockingIOError, InterruptedError):
+                return
+            if sent == len(first):
+                self._unsent.popleft()
+            else:
+                self._unsent[0] = first[sent:]
 
 
-class PatientWorker(ThreadWorker):  # type: ignore[misc]
+class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
     """Hold connections in the loop until a request's head is there, and after its answer."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # Both in the order in which their time is up.
+        # Each in the order in which their time is up.
         self._heads: dict[TConn, bytearray] = {}
+        self._sending: dict[TConn, bool] = {}  # whether the connection is kept afterwards
         self._lingering: dict[TConn, None] = {}
 
     def accept(self, listener: socket.socket) -> None:
@@ -77,27 +109,22 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             if error.errno in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 return
             raise
-        client = ImpatientSocket(fileno=client.detach())
+        client = BufferingSocket(fileno=client.detach())
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         conn = TConn(self.cfg, client, address, listener.getsockname())
         self.nr_conns += 1
         self._await_head(conn, b"")
-        while self.nr_conns >= self.worker_connections and (self._lingering or self._heads):
-            self._drop(next(iter(self._lingering or self._heads)))
+        while self.nr_conns >= self.worker_connections and (waiting := self._waiting()):
+            self._drop(next(iter(waiting)))
 
     def finish_request(self, conn: TConn, future: Future[Any]) -> None:
         """Wait for the next request on the connection, or for its end."""
         try:
-            kept = not future.cancelled() and future.result()
-            if not kept:
-                self._linger(conn)
-                return
-            following = conn.parser.unreader.take_buffered()
-            if _is_whole(following):
-                conn.parser.unreader.unread(following)
-                self.enqueue_req(conn)
+            kept = not future.cancelled() and bool(future.result())
+            if conn.sock.fileno() >= 0 and conn.sock.unsent:
+                self._send_rest(conn, kept)
             else:
-                self._await_head(conn, following)
+                self._go_on(conn, kept)
         except Exception:
             self.log.exception("a connection is dropped")
             self._close(conn)
@@ -125,7 +152,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
             "Connection": "close",
+            "Vary": "Origin",
             **SECURITY_HEADERS,
+            **self._cors_headers(client),
         }
         lines = [f"HTTP/1.1 {status.value} {status.phrase}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -137,14 +166,61 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def murder_pending(self) -> None:
         """Let go of the connections whose time is up."""
         moment = time.monotonic()
-        for waiting in (self._heads, self._lingering):
+        for waiting in (self._heads, self._sending, self._lingering):
             while waiting and (first := next(iter(waiting))).timeout <= moment:
                 self._drop(first)
+
+    def _cors_headers(self, client: Any) -> dict[str, str]:
+        """Let a page of a listed origin read an error, even of a head that was not parsed."""
+        found = ORIGIN_LINE.search(getattr(client, "head", b""))
+        if found is None:
+            return {}
+        return allowed_origin_headers(self.wsgi, found[1].decode("latin-1"))
+
+    def _waiting(self) -> dict[TConn, Any]:
+        """Give those connections that are in the loop which can be let go of the soonest."""
+        return self._lingering or self._heads or self._sending
 
     def _cap_keepalive(self, deadline: float) -> None:
         super()._cap_keepalive(deadline)
         for conn in self._heads:
             conn.timeout = min(conn.timeout, deadline)
+
+    def _go_on(self, conn: TConn, kept: bool) -> None:
+        if not kept:
+            self._linger(conn)
+            return
+        following = conn.parser.unreader.take_buffered()
+        if _is_whole(following):
+            conn.sock.head = following
+            conn.parser.unreader.unread(following)
+            self.enqueue_req(conn)
+        else:
+            self._await_head(conn, following)
+
+    def _send_rest(self, conn: TConn, kept: bool) -> None:
+        conn.timeout = time.monotonic() + SEND_WITHIN
+        conn.sock.setblocking(False)
+        self._sending[conn] = kept
+        self.poller.register(conn.sock, EVENT_WRITE, partial(self._send_more, conn))
+        while len(self._sending) > 1 and self._unsent() > UNSENT_LIMIT:
+            self._drop(next(iter(self._sending)))
+
+    def _unsent(self) -> int:
+        return sum(each.sock.unsent for each in self._sending)
+
+    def _send_more(self, conn: TConn, _socket: socket.socket) -> None:
+        if conn not in self._sending:
+            return  # let go of between the event and its turn
+        kept = self._sending[conn]
+        try:
+            conn.sock.send_kept()
+        except OSError:
+            self._drop(conn)
+            return
+        if not conn.sock.unsent:
+            self._forget(conn)
+            self._go_on(conn, kept)
 
     def _await_head(self, conn: TConn, begun: bytes) -> None:
         patience = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
@@ -165,11 +241,13 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         head += data
         if _is_whole(head, len(head) - len(data) - 3):
             self._forget(conn)
+            conn.sock.head = bytes(head)
             conn.init()
             conn.parser.unreader.unread(bytes(head))
             self.enqueue_req(conn)
         elif len(head) > HEAD_LIMIT:
             self._forget(conn)
+            conn.sock.head = bytes(head)
             self.handle_error(None, conn.sock, conn.client, errors.LimitRequestHeaders("too long"))
             self._linger(conn)
 
@@ -194,6 +272,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def _forget(self, conn: TConn) -> None:
         self._heads.pop(conn, None)
+        self._sending.pop(conn, None)
         self._lingering.pop(conn, None)
         self.poller.unregister(conn.sock)
 
