@@ -13,10 +13,10 @@ run: $(VENV)/.installed
 	@exec $(VENV)/bin/python app.py
 
 test: lint
-	$(VENV)/bin/python -m pytest -n logical --dist worksteal
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal
 
 test-all: lint
-	$(VENV)/bin/python -m pytest -n logical --dist worksteal --long
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal --long
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m ruff check .

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from errors import MeasureError, RepositoryTooLarge
-from measure import Source, Standby, measure, standby
+from measure import Source, Standby, measure
 from measure.bounds import CheckoutBudget
+from measure.cloc import find_cloc
+from measure.standby import server_of
 from tests.support.git_server import GitServer
 from tests.support.measuring import options
 from tests.support.repos import Entry, RepoBuilder
@@ -52,7 +54,7 @@ def test_newlines_that_cloc_cannot_hold(
     words = f"counting its lines takes {MEMORY}"
 
     with Standby(chosen) if preloaded else contextlib.nullcontext():
-        assert (standby._standing is not None) == preloaded
+        assert bool(server_of(find_cloc(None, chosen.search_path))) == preloaded
         with pytest.raises(RepositoryTooLarge, match=words):
             measure(source, chosen)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -274,7 +275,7 @@ def test_figures_are_git_s_and_cloc_s(
     assert found(figures, truth.loc) == truth
     # The same history, dealt out between two as only long ones are.
     monkeypatch.setattr("measure.reading.SPLIT_FROM", 0)
-    monkeypatch.setattr("measure.reading._cores", lambda: 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     assert measure(Source(url), chosen) == figures
     assert figures.head_sha == repo.head
     assert figures.since is None

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
@@ -25,7 +26,8 @@ from measure.leash import Leash
 from measure.loc import count
 from measure.standby import server_of
 from tests.support.measuring import options
-from tests.support.processes import alive, read_pid, wait_for
+from tests.support.processes import alive, wait_for
+from tests.support.service import descendants
 
 pytestmark = pytest.mark.needs_cloc
 
@@ -158,8 +160,10 @@ def test_one_that_is_gone_is_done_without_and_renewed(tmp_path: Path):
     with Standby(chosen) as standby:
         first = server_of(cloc)
         assert first
-        first._process.kill()
-        first._process.wait()
+        for child in psutil.Process().children():
+            if "-MForkServer" in child.cmdline():
+                child.kill()
+        wait_for(lambda: not first.is_running())
         result = counted(tmp_path / "tree", chosen, tmp_path / "scratch")
         standby.renew()
         second = server_of(cloc)
@@ -372,14 +376,13 @@ def test_a_run_and_its_server_end_with_the_process_that_wanted_them(tmp_path: Pa
         "import os, pathlib; from measure.fork_server import ForkServer\n"
         "here = pathlib.Path('.').absolute(); env = dict(os.environ)\n"
         "server = ForkServer(here / 'program', [], env, here / 'private')\n"
-        "(here / 'server').write_text(str(server._process.pid))\n"
         "server.run(cwd=here, env=env, timeout=600)"
     )
     owner = subprocess.Popen(
         [sys.executable, "-c", script], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
-    server = read_pid(tmp_path / "server")
-    left = [server, *pids(tmp_path)]
+    left = [*pids(tmp_path), *descendants(owner.pid)]
+    assert len(set(left)) > 2
     assert all(map(alive, left))
     owner.kill()
     owner.wait()
