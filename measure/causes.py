@@ -9,6 +9,11 @@ BAD_MODULES = "its .gitmodules cannot be read"
 
 # Looked for in this order, in git's untranslated messages; a cause comes before its consequences.
 CAUSES: tuple[tuple[str, str], ...] = (
+    # In the words of a shell, of timeout and of Python, whichever starts git.
+    (
+        r"exec: git: not found|failed to run command 'git'|directory: 'git'",
+        "git is not installed",
+    ),
     (r"No space left on device|Disk quota exceeded", "the disk is full"),
     (r"unable to write|write error|failed to write", "its files could not be written: disk full?"),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -149,6 +150,28 @@ def test_a_machine_without_git_is_told_of(service: Service, tmp_path: Path):
     service.start_local()
 
     assert "git is not installed" in service.logs()
+
+
+@pytest.mark.parametrize("starters", [(), ("timeout",), ("sh",)], ids=str)
+def test_a_measurement_without_git_says_so(
+    environment: dict[str, str], tmp_path: Path, starters: tuple[str, ...]
+):
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name in starters:
+        (folder / name).symlink_to(str(shutil.which(name)))
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app", "measure", str(ROOT)],
+        cwd=ROOT,
+        env=environment | {"PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+
+    assert ended.stderr.strip().endswith(": git is not installed")
 
 
 def test_a_worker_waits_for_redis_and_says_so(service: Service, own_redis: RedisServer):
