@@ -8,7 +8,6 @@ import logging
 import os
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from errors import CommandError, Interrupted, MeasureError
 from .command import run
 
 PREFIX = "project-tracker-"
-LOCK = "lock"
-UNLOCKED_FOR = 60  # seconds after which a folder without a lock has lost its maker or remover
+MARKER = ".project-tracker-clone"
+SIGNATURE = b"A clone of Project Tracker. While a process holds this file locked, it is in use.\n"
 REMOVAL_TIMEOUT = 300
 
 logger = logging.getLogger(__name__)
@@ -28,22 +27,25 @@ logger = logging.getLogger(__name__)
 def clone_folder(scratch: Path | None = None) -> Iterator[Path]:
     """Make a folder of one's own, and remove it with all that is in it.
 
-    A lock in it is held meanwhile: the system lets go of it when this process dies, however that
-    happens, and so tells sweep() what is left over.
+    A marker in it is held locked meanwhile: the system lets go of the lock when this process dies,
+    however that happens, and so tells sweep() what is left over.
     """
     try:
-        folder, lock = _make(scratch)
+        folder, marker = _make(scratch)
     except OSError as error:
         raise MeasureError("no folder for temporary files could be made") from error
     try:
         yield folder
     finally:
-        remove(folder)
-        os.close(lock)
+        _remove_marked(folder)
+        os.close(marker)
 
 
 def sweep(scratch: Path | None = None) -> int:
-    """Remove the clone folders whose owner is gone and return how many."""
+    """Remove the clone folders whose owner is gone and return how many.
+
+    A folder's name proves nothing: only one that holds the marker is removed.
+    """
     parent = scratch or Path(tempfile.gettempdir())
     return sum(_sweep_one(folder) for folder in parent.glob(f"{PREFIX}*"))
 
@@ -51,51 +53,57 @@ def sweep(scratch: Path | None = None) -> int:
 def _make(scratch: Path | None) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=scratch))
-        lock = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        marker = os.open(folder / MARKER, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(marker, SIGNATURE)
         except BlockingIOError:
             pass
         else:
-            if os.fstat(lock).st_nlink:
-                return folder, lock
-        os.close(lock)  # a sweep came in between and has taken the folder for a left-over
+            if os.fstat(marker).st_nlink:
+                return folder, marker
+        os.close(marker)  # a sweep came in between and has taken the folder for a left-over
 
 
 def _sweep_one(folder: Path) -> bool:
+    """Remove a folder if its marker is ours and nobody holds it; all others stay."""
     try:
         facts = folder.lstat()
         if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
             return False
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return _sweep_unlocked(folder)
+        # Non-blocking, so that a pipe of this name keeps nobody waiting.
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        marker = os.open(folder / MARKER, flags)
     except OSError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return remove(folder)
+        ours = os.fstat(marker)
+        if not stat.S_ISREG(ours.st_mode) or ours.st_uid != os.geteuid():
+            return False
+        fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.pread(marker, len(SIGNATURE) + 1, 0) == SIGNATURE and _remove_marked(folder)
     except BlockingIOError:
         return False
     finally:
-        os.close(lock)
+        os.close(marker)
 
 
-def _sweep_unlocked(folder: Path) -> bool:
+def _remove_marked(folder: Path) -> bool:
+    """Remove a folder, its marker last: what a removal that breaks off leaves is still ours."""
     with contextlib.suppress(FileNotFoundError):
-        if time.time() - folder.stat().st_mtime > UNLOCKED_FOR:
-            return remove(folder)
-    return False
+        inside = [path for path in folder.iterdir() if path.name != MARKER]
+        return remove(*inside) and remove(folder)
+    return True
 
 
-def remove(folder: Path) -> bool:
-    """Remove a tree by `rm`, which no depth of folders makes stumble."""
+def remove(*paths: Path) -> bool:
+    """Remove files and folders by `rm`, which no depth of folders makes stumble."""
     environment = {"PATH": os.defpath, "LC_ALL": "C"}
     for _ in range(3):  # a signal to all processes of a host ends `rm`, too
         try:
             run(
-                ["rm", "-rf", "--", str(folder)],
-                cwd=folder.parent,
+                ["rm", "-rf", "--", *(str(path.absolute()) for path in paths)],
+                cwd=Path("/"),
                 env=environment,
                 timeout=REMOVAL_TIMEOUT,
                 even_if_stopped=True,

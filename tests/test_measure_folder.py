@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from errors import MeasureError
 from measure import sweep
-from measure.folder import LOCK, PREFIX, UNLOCKED_FOR, clone_folder
+from measure.folder import MARKER, PREFIX, SIGNATURE, clone_folder
 
 ROOT = Path(__file__).parent.parent
 
@@ -89,14 +88,35 @@ def test_a_sweep_removes_what_a_killed_process_left(tmp_path: Path):
     assert left_in(tmp_path) == []
 
 
-def test_a_sweep_gives_a_folder_time_to_get_its_lock(tmp_path: Path):
-    folder = tmp_path / f"{PREFIX}new"
-    folder.mkdir()
-    assert sweep(tmp_path) == 0
-    long_ago = time.time() - UNLOCKED_FOR - 1
-    os.utime(folder, (long_ago, long_ago))
+@pytest.mark.parametrize("content", [None, b"", b"somebody else's", SIGNATURE + b"more"])
+def test_a_sweep_leaves_what_it_cannot_prove_to_be_its_own(content, tmp_path: Path):
+    checkout = tmp_path / f"{PREFIX}backend"
+    (checkout / "lock").mkdir(parents=True)
+    if content is not None:
+        (checkout / MARKER).write_bytes(content)
+    os.utime(checkout, (1, 1))
 
+    assert sweep(tmp_path) == 0
+    assert (checkout / "lock").exists()
+
+
+def test_a_sweep_is_not_kept_waiting_by_a_pipe(tmp_path: Path):
+    folder = tmp_path / f"{PREFIX}pipe"
+    folder.mkdir()
+    os.mkfifo(folder / MARKER)
+
+    assert sweep(tmp_path) == 0
+    assert folder.exists()
+
+
+def test_a_removal_that_broke_off_is_ended_by_the_next_sweep(tmp_path: Path, monkeypatch):
+    with monkeypatch.context() as broken, clone_folder(tmp_path) as folder:
+        (folder / "repository").mkdir()
+        broken.setattr("measure.folder.remove", lambda *_: False)
+
+    assert left_in(tmp_path) == [folder]
     assert sweep(tmp_path) == 1
+    assert left_in(tmp_path) == []
 
 
 def test_a_sweep_touches_nothing_else(tmp_path: Path):
@@ -104,11 +124,11 @@ def test_a_sweep_touches_nothing_else(tmp_path: Path):
     (tmp_path / f"{PREFIX}file").touch()
     target = tmp_path / "target"
     target.mkdir()
-    (target / LOCK).touch()
+    (target / MARKER).write_bytes(SIGNATURE)
     (tmp_path / f"{PREFIX}link").symlink_to(target)
     trap = tmp_path / f"{PREFIX}trap"
     trap.mkdir()
-    (trap / LOCK).symlink_to(target / "made")
+    (trap / MARKER).symlink_to(target / "made")
 
     assert sweep(tmp_path) == 0
     assert len(list(tmp_path.iterdir())) == 5

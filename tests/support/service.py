@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 
+from measure.folder import MARKER
 from tests.support.processes import free_port, watchman
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,7 +164,7 @@ def serving(environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
 def _stands_by(folder: Path) -> bool:
     if not (folder / "socket").is_socket():
         return False
-    with (folder / "lock").open() as lock:
+    with (folder / MARKER).open() as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
