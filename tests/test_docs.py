@@ -279,7 +279,7 @@ def test_readme_names_the_waits():
 
 def test_examples_are_on_this_machine():
     hosts = re.findall(r"https?://([\w.:-]+)", README + GUIDE + json.dumps(OPENAPI))
-    allowed = {"localhost:5001", "github.com", "api.github.com"}
+    allowed = {"localhost:5001", "127.0.0.1:5001", "github.com", "api.github.com"}
     origins = next(each.default or "" for each in VARIABLES if each.name == "CORS_ORIGINS")
     assert set(hosts) - allowed <= set(re.findall(r"//([\w.:-]+)", origins))
 
