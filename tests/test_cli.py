@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 
+from tests.support.client import projects
 from tests.support.git_server import GitServer
 from tests.support.repos import RepoBuilder
 from tests.support.world import World
-from tests.test_refresh import projects
 
 pytestmark = pytest.mark.needs_cloc
 

@@ -10,9 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from github_api.addresses import find_origin, may_have_token
+from tests.support.client import projects, refresh
 from tests.support.git_server import GitServer
 from tests.support.world import World
-from tests.test_refresh import projects, refresh
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 
 import github_api
 from models import Project, db
+from tests.support.client import projects, refresh
 from tests.support.world import World
-from tests.test_refresh import projects, refresh
 
 pytestmark = pytest.mark.needs_cloc
 

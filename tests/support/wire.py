@@ -8,7 +8,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+ROOT = str(Path(__file__).resolve().parents[2])
+# What would tell of the server: tracebacks, paths, SQL, libraries.
+TELLTALES = ("Traceback", 'File "', ROOT, "site-packages", "SELECT", "sqlalchemy", "psycopg")
 
 
 @dataclass(frozen=True)

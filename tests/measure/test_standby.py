@@ -32,7 +32,7 @@ from tests.support.service import descendants
 pytestmark = pytest.mark.needs_cloc
 
 ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MEMORY_MB = 100
 # Tells its own number and that of a child, which outlives it unless somebody sees to that.
 SPIN = """

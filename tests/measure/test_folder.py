@@ -13,7 +13,7 @@ from errors import MeasureError
 from measure import sweep
 from measure.folder import MARKER, PREFIX, SIGNATURE, clone_folder
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def left_in(folder: Path) -> list[Path]:

@@ -22,8 +22,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from app import create_app
 from models import Project, db
 from tests.support.service import LIMIT, ROOT, Service, serving, wait_until
-from tests.support.wire import besieged, connect, exchange, read_reply
-from tests.test_http import TELLTALES
+from tests.support.wire import TELLTALES, besieged, connect, exchange, read_reply
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/refresh HTTP/1.1\r\nHost: localhost\r\n"

@@ -287,7 +287,7 @@ def test_the_fingerprint_changes_with_what_counts(tmp_path: Path):
 
 
 def test_pygount_runs_as_a_program_of_its_own(tree: Path):
-    program = Path(__file__).parent.parent / "measure" / "pygount_count.py"
+    program = Path(__file__).parents[2] / "measure" / "pygount_count.py"
     done = subprocess.run([sys.executable, "-I", program, tree], capture_output=True, check=True)
 
     assert json.loads(done.stdout)["languages"] == {"Python": 5, "C": 2}

@@ -1,7 +1,7 @@
 """Every answer is as openapi.yaml says, whatever is asked: paths, queries, headers, methods.
 
-`pytest tests/test_fuzz.py --fuzz 1000 -rP` makes up to a thousand cases for each operation in each
-phase, and tells how many there were.
+`pytest tests/web/test_fuzz.py --fuzz 1000 -rP` makes up to a thousand cases for each operation in
+each phase, and tells how many there were.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.world import World
 
 pytestmark = [pytest.mark.needs_cloc, pytest.mark.timeout(1800)]
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SEED = 20260701
 OPTIONS = (
     *("--checks", "all", "--mode", "all", "--continue-on-failure", "--no-color"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from models import db
 from tests.support.postgres_server import PostgresServer
+from tests.support.wire import TELLTALES
 
 READS = (
     "/",
@@ -25,9 +25,6 @@ READS = (
     "/api/refresh/jobs",
 )
 ALL_ROUTES = (*READS, "/api/project/x", "/api/refresh/status/x", "/api/refresh")
-ROOT = str(Path(__file__).resolve().parents[1])
-# What would tell of the server: tracebacks, paths, SQL, libraries.
-TELLTALES = ("Traceback", 'File "', ROOT, "site-packages", "SELECT", "sqlalchemy", "psycopg")
 ODD_NAMES = (
     str(2**63),
     str(-(2**63) - 1),

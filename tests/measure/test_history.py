@@ -14,7 +14,7 @@ import pytest
 
 from measure.history import read_history
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NONE: frozenset[str] = frozenset()
 LOG = (
     b"@86399\0\n1\t2\ta.py\0-\t-\tb.bin\0003\t4\t\0@9\0\n5\t6\tx\0"
@@ -90,7 +90,7 @@ def a_million_lines() -> Iterator[bytes]:
 def test_memory_does_not_grow_with_the_history():
     script = (
         "import resource; from measure.history import read_history\n"
-        "from tests.test_measure_history import a_million_lines\n"
+        "from tests.measure.test_history import a_million_lines\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "history = read_history(a_million_lines(), frozenset({'dist'}))\n"
         "assert history.commits == 10_000, history.commits\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,19 +11,10 @@ from requests import get as fetch
 
 from database.types import utc_now
 from models import ActivityDay, Project, RefreshJob, RefreshStatus, db
+from tests.support.client import projects, refresh
 from tests.support.world import World
 
 pytestmark = pytest.mark.needs_cloc
-
-
-def refresh(client: FlaskClient, query: str = "") -> Any:
-    answer = client.post("/api/refresh" + query)
-    assert answer.status_code == 200, answer.json
-    return answer.json
-
-
-def projects(client: FlaskClient) -> dict[str, dict]:
-    return {project["name"]: project for project in client.get("/api/projects").get_json()}
 
 
 @pytest.mark.dialect

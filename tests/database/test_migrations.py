@@ -19,7 +19,7 @@ from database.schema import upgrade_database
 from models import ACTIVE, ActivityDay, Project, RefreshJob, RefreshStatus, db, recent_jobs
 from tests.support.databases import JOBS, PROJECTS, SCALES, make_first_release, opened
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 UPGRADE = """
 import sys
 from database.schema import upgrade_database

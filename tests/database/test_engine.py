@@ -19,7 +19,7 @@ from tests.support.databases import opened
 
 pytestmark = pytest.mark.dialect
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 FORK = """
 import os, sys

@@ -15,11 +15,11 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
+from tests.support.client import projects, refresh
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, descendants, serving, wait_until
 from tests.support.world import World
-from tests.test_refresh import projects, refresh
 
 pytestmark = pytest.mark.needs_cloc
 

@@ -22,7 +22,7 @@ from measure.leash import Leash, allow_again, stop_all
 from tests.support.processes import alive, read_pid, wait_for
 
 ENV = {"PATH": os.environ["PATH"]}
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def shell(script: str, tmp_path: Path, timeout: float = 200, **options: Any) -> CompletedOutput:

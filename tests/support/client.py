@@ -1,0 +1,19 @@
+"""What tests ask of the application's routes over and over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.testing import FlaskClient
+
+
+def refresh(client: FlaskClient, query: str = "") -> Any:
+    """Ask for a refresh that runs in this process, and return its answer."""
+    answer = client.post("/api/refresh" + query)
+    assert answer.status_code == 200, answer.json
+    return answer.json
+
+
+def projects(client: FlaskClient) -> dict[str, dict]:
+    """Return the projects by name."""
+    return {project["name"]: project for project in client.get("/api/projects").get_json()}
