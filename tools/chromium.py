@@ -1,6 +1,10 @@
 """Where Debian's Chromium is, and how it is started without a display or a network of its own."""
 
-EXECUTABLE = "/usr/bin/chromium"
+from __future__ import annotations
+
+import shutil
+
+EXECUTABLE = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
