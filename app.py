@@ -27,6 +27,7 @@ from web import api
 from web.access import control_access
 from web.errors import register_error_handlers
 from web.listening import check_address, own_names
+from web.responses import JSONProvider, keep_responses
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +44,14 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     app.config["SETTINGS"] = settings
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_url)
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = JSONProvider(app)
     # A redirect to the path without its doubled slashes would be an answer that is not JSON.
     app.url_map.merge_slashes = False
     db.init_app(app)
     migrate.init_app(app)
     app.register_blueprint(api.blueprint)
     control_access(app, settings)
+    keep_responses(app, settings)
     register_error_handlers(app)
     cli.register(app)
     return app

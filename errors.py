@@ -3,6 +3,7 @@
 ProjectTrackerError
 ├── ConfigError                 a variable of the environment cannot be used
 ├── StartError                  this process cannot start: database, schema, folder or port
+├── BadParameter                a parameter of a request cannot be used
 ├── Interrupted                 this process is asked to stop; nothing is wrong with the work itself
 ├── CommandError                a program failed
 │   ├── CommandTimeout          … because it took too long
@@ -47,6 +48,10 @@ class StartError(ProjectTrackerError):
 
     It may name files and addresses of this machine, and never holds a secret.
     """
+
+
+class BadParameter(ProjectTrackerError):
+    """Name the parameter of a request, what is wrong with it and what would be right."""
 
 
 class Interrupted(ProjectTrackerError):

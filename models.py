@@ -17,11 +17,12 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.orm import Mapped, load_only, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from config import PrivateMode
 from database.engine import Base
 from database.engine import db as db
+from database.revision import Revision as Revision
 from database.types import CleanJSON, CleanText, UTCDateTime, db_now, to_iso_utc
 
 
@@ -53,6 +54,7 @@ class Project(Base):
     """Hold a repository's figures as they were last measured; NULL is a figure not known."""
 
     __tablename__ = "project"
+    holds_figures = True
 
     id: Mapped[int] = mapped_column(primary_key=True)
     # GitHub's id outlives a rename. A row of the first release has none until it is matched.
@@ -68,6 +70,8 @@ class Project(Base):
     primary_language: Mapped[str | None] = mapped_column(CleanText(100))
     repository_size_kb: Mapped[float | None]
     languages: Mapped[dict[str, int] | None] = mapped_column(CleanJSON)
+    # Code lines of each language as the counter named them; their sum is loc.
+    languages_loc: Mapped[dict[str, int] | None] = mapped_column(CleanJSON)
     url: Mapped[str | None] = mapped_column(CleanText)
     private: Mapped[bool] = mapped_column(default=False, server_default=false())
     archived: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -82,40 +86,12 @@ class Project(Base):
     measured_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stale_reason: Mapped[str | None] = mapped_column(CleanText)
 
-    def may_be_named(self, private_mode: PrivateMode) -> bool:
-        """Tell whether an answer may hold the project's name, like `visible` in Python."""
-        known_public = not self.private and self.github_id is not None
-        return known_public or private_mode is PrivateMode.SHOW
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the project as clients know it."""
-        return {
-            "name": self.name,
-            "time_spent": f"{self.time_spent_min or 0}m",
-            "loc": self.loc or 0,
-            "commits": self.commit_count or 0,
-            "active_days": self.active_days or 0,
-            "last_finished": to_iso_utc(self.last_commit_date),
-            "first_commit": to_iso_utc(self.first_commit_date),
-            "code_churn": self.code_churn or 0,
-            "primary_language": self.primary_language or "Unknown",
-            "repository_size_kb": self.repository_size_kb or 0,
-            "url": self.url,
-            "private": self.private,
-            "archived": self.archived,
-            "languages": self.languages or {},
-            "loc_source": self.loc_source,
-            "head_sha": self.head_sha,
-            "measured_at": to_iso_utc(self.measured_at),
-            "stale": self.stale_reason is not None,
-            "stale_reason": self.stale_reason,
-        }
-
 
 class ActivityDay(Base):
     """Hold what was committed to one project on one UTC day."""
 
     __tablename__ = "activity_day"
+    holds_figures = True
 
     project_id: Mapped[int] = mapped_column(
         ForeignKey(Project.id, ondelete="CASCADE"), primary_key=True
@@ -247,38 +223,6 @@ class RefreshTask(Base):
 
 # Whether a row of the first release is private is not known before it is matched.
 KNOWN_PUBLIC = (~Project.private, Project.github_id.is_not(None))
-
-ROLLUP_COLUMNS = (
-    Project.github_id,
-    Project.name,
-    Project.private,
-    Project.time_spent_min,
-    Project.loc,
-    Project.commit_count,
-    Project.active_days,
-    Project.code_churn,
-    Project.primary_language,
-    Project.repository_size_kb,
-)
-
-
-def visible(private_mode: PrivateMode) -> Select[Project]:
-    """Select the projects that an answer may name, by name."""
-    query = select(Project).where(~Project.empty).order_by(Project.name)
-    return query if private_mode is PrivateMode.SHOW else query.where(*KNOWN_PUBLIC)
-
-
-def find_visible(name: str, private_mode: PrivateMode) -> Project | None:
-    """Find the project with exactly this name, if an answer may name it."""
-    project = db.session.scalar(visible(private_mode).where(Project.name == name))
-    # What cannot be stored is left out of the name before the database sees it: "a\0b" finds "ab".
-    return project if project is not None and project.name == name else None
-
-
-def counted(private_mode: PrivateMode) -> Select[Project]:
-    """Select the projects that go into the rollup, with no more columns than it needs."""
-    query = select(Project).where(~Project.empty).options(load_only(*ROLLUP_COLUMNS))
-    return query.where(*KNOWN_PUBLIC) if private_mode is PrivateMode.HIDE else query
 
 
 def recent_jobs(limit: int = 10) -> Select[RefreshJob]:

@@ -127,3 +127,57 @@ def older_than(
 ) -> ColumnElement[bool]:
     """Return the condition that a timestamp is older than this, or missing, by that clock."""
     return or_(column.is_(None), column < _DatabaseTime(-seconds))
+
+
+class iso_utc(FunctionElement[str]):
+    """Write a UTCDateTime column as `to_iso_utc` does, in the database."""
+
+    name = "iso_utc"
+    type = String()
+    inherit_cache = True
+
+
+@compiles(iso_utc, "sqlite")
+def _iso_utc_sqlite(element: iso_utc, compiler: SQLCompiler, **options: Any) -> str:
+    return f"strftime('%Y-%m-%dT%H:%M:%SZ', {compiler.process(element.clauses, **options)})"
+
+
+@compiles(iso_utc, "postgresql")
+def _iso_utc_postgresql(element: iso_utc, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    return f'to_char({column}, \'YYYY-MM-DD"T"HH24:MI:SS"Z"\')'
+
+
+class json_text(FunctionElement[str]):
+    """Return a CleanJSON column as text, without parsing it."""
+
+    name = "json_text"
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(json_text)
+def _json_text(element: json_text, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **options)} AS TEXT)"
+
+
+class in_code_point_order(FunctionElement[str]):
+    """Sort a text column as Python does, whatever the database's language is."""
+
+    name = "in_code_point_order"
+    type = String()
+    inherit_cache = True
+
+
+@compiles(in_code_point_order, "sqlite")
+def _in_code_point_order_sqlite(
+    element: in_code_point_order, compiler: SQLCompiler, **options: Any
+) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(in_code_point_order, "postgresql")
+def _in_code_point_order_postgresql(
+    element: in_code_point_order, compiler: SQLCompiler, **options: Any
+) -> str:
+    return f'({compiler.process(element.clauses, **options)}) COLLATE "C"'

@@ -131,6 +131,7 @@ def _save_figures(session: Session, row: Project, figures: Figures) -> None:
     row.time_spent_min = _minutes(row)
     row.head_sha = figures.head_sha
     row.loc = figures.count.loc
+    row.languages_loc = dict(figures.count.languages)
     row.loc_source = figures.count.source
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, exists, func, insert, 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from database.revision import raise_revision
 from database.transaction import RETRY_FOR, run_in_transaction
 from database.types import db_now, older_than
 from errors import Superseded
@@ -289,6 +290,7 @@ def close_if_done(refresh_id: str) -> RefreshJob | None:
         session.flush()
         _delete_tasks(session, refresh_id)
         _delete_old(session)
+        raise_revision(session)  # answers tell when the figures were refreshed
         return row
 
     return run_in_transaction(close)

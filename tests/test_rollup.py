@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from config import PrivateMode
-from models import Project
-from rollup import compute
+from figures import rollup
+from models import Project, db
+from tests.support.databases import opened
 
 SHOW, COUNT, HIDE = PrivateMode.SHOW, PrivateMode.COUNT, PrivateMode.HIDE
 
 
-def project(name, *, private=False, github_id=1, **figures):
+@pytest.fixture(autouse=True)
+def _tables(database_url: str) -> Iterator[None]:
+    with opened(database_url):
+        db.create_all()
+        yield
+
+
+def compute(projects, mode=SHOW):
+    db.session.query(Project).delete()
+    db.session.add_all(projects)
+    db.session.commit()
+    return rollup.compute(mode)
+
+
+def project(name, *, private=False, known=True, **figures):
+    github_id = int.from_bytes(name.encode()[:7]) if known else None
     return Project(name=name, private=private, github_id=github_id, **figures)
 
 
@@ -36,6 +54,7 @@ def test_without_projects():
             "time_per_project_hours": 0,
             "active_days_per_project": 0,
         },
+        "refreshed_at": None,
     }
 
 
@@ -90,15 +109,16 @@ def test_every_figure():
             "time_per_project_hours": 0.8,
             "active_days_per_project": 2.3,
         },
+        "refreshed_at": None,
     }
 
 
 def test_figures_that_are_not_known_count_as_zero():
-    rollup = compute([project("old")])
-    assert rollup["total_projects"] == 1
-    assert rollup["total_loc"] == rollup["total_code_churn"] == 0
-    assert rollup["project_with_most_loc"] == {"name": "old", "loc": 0}
-    assert rollup["most_common_language"] == {
+    found = compute([project("old")])
+    assert found["total_projects"] == 1
+    assert found["total_loc"] == found["total_code_churn"] == 0
+    assert found["project_with_most_loc"] == {"name": "old", "loc": 0}
+    assert found["most_common_language"] == {
         "language": "Unknown",
         "project_count": 1,
         "percentage": 100.0,
@@ -107,15 +127,15 @@ def test_figures_that_are_not_known_count_as_zero():
 
 def test_ties_go_to_the_name_that_sorts_first():
     figures = {"loc": 5, "time_spent_min": 5, "commit_count": 5}
-    rollup = compute(
+    found = compute(
         [
             project("b", primary_language="Rust", **figures),
             project("B", primary_language="Ada", **figures),
         ]
     )
     for largest in ("loc", "time", "commits"):
-        assert rollup[f"project_with_most_{largest}"]["name"] == "B"
-    assert rollup["most_common_language"]["language"] == "Ada"
+        assert found[f"project_with_most_{largest}"]["name"] == "B"
+    assert found["most_common_language"]["language"] == "Ada"
 
 
 @pytest.mark.parametrize(
@@ -130,29 +150,29 @@ def test_private_projects_are_counted_but_not_named():
         project("secret", private=True, loc=100, commit_count=9, primary_language="C"),
         project("open", loc=1, primary_language="Python"),
     ]
-    rollup = compute(projects, COUNT)
+    found = compute(projects, COUNT)
     assert "secret" not in str(rollup)
-    assert rollup["total_projects"] == 2
-    assert rollup["total_loc"] == 101
-    assert rollup["averages"]["loc_per_project"] == 50.5
-    assert rollup["project_with_most_loc"] == {"name": "open", "loc": 1}
-    assert rollup["languages_breakdown"]["C"]["total_loc"] == 100
-    assert rollup["most_common_language"]["language"] == "C"
+    assert found["total_projects"] == 2
+    assert found["total_loc"] == 101
+    assert found["averages"]["loc_per_project"] == 50.5
+    assert found["project_with_most_loc"] == {"name": "open", "loc": 1}
+    assert found["languages_breakdown"]["C"]["total_loc"] == 100
+    assert found["most_common_language"]["language"] == "C"
 
 
 def test_hidden_projects_do_not_count():
-    projects = [project("secret", private=True, loc=100), project("open", loc=1)]
-    assert compute(projects, HIDE) == compute(projects[1:], SHOW)
+    hidden = compute([project("secret", private=True, loc=100), project("open", loc=1)], HIDE)
+    assert hidden == compute([project("open", loc=1)], SHOW)
 
 
 def test_nothing_but_private_projects_names_none():
-    rollup = compute([project("secret", private=True, loc=100)], COUNT)
-    assert rollup["project_with_most_loc"] is None
-    assert rollup["total_loc"] == 100
+    found = compute([project("secret", private=True, loc=100)], COUNT)
+    assert found["project_with_most_loc"] is None
+    assert found["total_loc"] == 100
 
 
 def test_a_project_not_yet_matched_may_be_private():
-    unmatched = [project("old", github_id=None, loc=3)]
+    unmatched = [project("old", known=False, loc=3)]
     assert compute(unmatched, SHOW)["project_with_most_loc"]["name"] == "old"
     assert compute(unmatched, COUNT)["project_with_most_loc"] is None
     assert compute(unmatched, HIDE)["total_projects"] == 0

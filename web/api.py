@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import hmac
-import threading
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, current_app, jsonify, request, url_for
+from flask import Blueprint, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-import rollup
 from config import PrivateMode, Settings
 from database.engine import NO_DATABASE
 from database.types import to_iso_utc
 from errors import RefreshError, TokenWrong
+from figures import rollup
+from figures.projects import count_projects, fetch_projects, find_visible, visible
 from jobs import Outcome, RefreshResult, request_refresh
-from models import RefreshJob, RefreshStatus, counted, db, find_visible, recent_jobs, visible
+from models import RefreshJob, RefreshStatus, db, recent_jobs
 from refresh import queue, store
+from web.parameters import ProjectQuery, links, parse_project_query
+from web.responses import kept
 
-VERSION = "2.0.0"
+VERSION = "2.1.0"
+OPENAPI = Path(__file__).resolve().parent.parent / "openapi.yaml"
 
 ENDPOINTS = {
     "GET /": "This list",
     "GET /api/health": "Whether the service works: database, Redis, GitHub's quota",
-    "GET /api/projects": "Every project with its figures",
+    "GET /api/projects": "The projects with their figures, newest last commit first",
     "GET /api/project/<name>": "One project",
     "GET /api/metrics": "The figures across all projects",
+    "GET /api/overview": "The figures across all projects, and the projects, in one answer",
+    "GET /api/openapi.json": "This API, described for programs",
     "POST /api/refresh": "Measure what has changed; ?force=true measures everything",
     "GET /api/refresh/status/<job_id>": "One refresh and its progress",
     "GET /api/refresh/jobs": "The 10 most recent refreshes",
 }
 
 blueprint = Blueprint("api", __name__)
-
-# Ten thousand rows take a large part of a second of one core. More such answers at once would be
-# ready no sooner, and keep short ones waiting.
-_long_answers = threading.BoundedSemaphore(2)
 
 
 @blueprint.get("/")
@@ -84,25 +87,58 @@ def health() -> ResponseReturnValue:
 
 
 @blueprint.get("/api/projects")
+@kept
 def list_projects() -> ResponseReturnValue:
-    """Give every project that may be named, by name."""
-    with _long_answers:
-        return jsonify([row.to_json() for row in db.session.scalars(visible(_mode()))])
+    """Return the projects that a query chooses."""
+    query = parse_project_query(request.args)
+    projects, headers = _choose_projects(query)
+    return projects, headers
+
+
+@blueprint.get("/api/overview")
+@kept
+def overview() -> ResponseReturnValue:
+    """Return the rollup and the projects that a query chooses, in one answer."""
+    projects, headers = _choose_projects(parse_project_query(request.args))
+    metrics = rollup.compute(_mode())
+    body = {
+        "metrics": metrics,
+        "projects": projects,
+        "refreshed_at": metrics["refreshed_at"],
+    }
+    return body, headers
 
 
 @blueprint.get("/api/project/<name>")
+@kept
 def show_project(name: str) -> ResponseReturnValue:
-    """Give one project."""
-    row = find_visible(name, _mode())
-    if row is None:
+    """Return one project."""
+    project = find_visible(name, _mode())
+    if project is None:
         return {"error": "no such project"}, 404
-    return row.to_json()
+    return project
 
 
 @blueprint.get("/api/metrics")
+@kept
 def metrics() -> ResponseReturnValue:
-    """Give the figures across all projects."""
-    return rollup.compute(db.session.scalars(counted(_mode())).all(), _mode())
+    """Return the figures across all projects."""
+    return rollup.compute(_mode())
+
+
+@blueprint.get("/api/openapi.json")
+@kept
+def show_openapi() -> ResponseReturnValue:
+    """Return openapi.yaml as JSON."""
+    return _read_openapi()
+
+
+@cache
+def _read_openapi() -> dict[str, Any]:
+    import yaml  # for whoever asks for this alone
+
+    described: dict[str, Any] = yaml.safe_load(OPENAPI.read_text(encoding="utf-8"))
+    return described
 
 
 @blueprint.post("/api/refresh")
@@ -126,6 +162,21 @@ def show_refresh(job_id: str) -> ResponseReturnValue:
 def list_refreshes() -> ResponseReturnValue:
     """Give the 10 most recent refreshes, newest first."""
     return [row.to_json(_mode()) for row in db.session.scalars(recent_jobs())]
+
+
+def _choose_projects(query: ProjectQuery) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    conditions = (*visible(_mode()), *query.conditions)
+    projects = fetch_projects(
+        conditions,
+        fields=query.fields,
+        order_by=query.order_by,
+        limit=query.limit,
+        offset=query.offset,
+    )
+    headers = {"X-Total-Count": str(count_projects(conditions))}
+    if query.limit is not None:
+        headers["Link"] = links(request.path, request.args, query, int(headers["X-Total-Count"]))
+    return projects, headers
 
 
 def _check_bearer(settings: Settings) -> None:

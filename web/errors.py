@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, SecurityError
 
 from database.engine import NO_DATABASE, db, is_unavailable
 from errors import (
+    BadParameter,
     Interrupted,
     OriginRefused,
     ProjectTrackerError,
@@ -26,6 +27,7 @@ KEPT_HEADERS = ("Allow", "Retry-After")
 HOST_REFUSED = "this service does not go by the name in Host: see ALLOWED_HOSTS"
 
 STATUSES: dict[type[ProjectTrackerError], int] = {
+    BadParameter: 400,
     RefreshError: 502,
     RefreshTooSoon: 429,
     TokenMissing: 503,

@@ -1,0 +1,1 @@
+"""What answers say: projects, the rollup across them, read from the database and nothing else."""

