@@ -24,6 +24,7 @@ from database.schema import upgrade_database
 from database.types import to_iso_utc
 from errors import Interrupted, ProjectTrackerError, StartError
 from jobs import refresh_here, refresh_if_due
+from log import escape_controls
 from measure import Figures
 from models import RefreshJob, RefreshStatus
 from refresh.measuring import measure_options
@@ -65,17 +66,19 @@ class ProgressObserver:
     def started(self, name: str) -> None:
         """Show that a repository is being measured."""
         with self._lock:
-            self._current.append(name)
+            self._current.append(escape_controls(name))
             self._show()
 
     def ended(self, name: str, reason: str | None) -> None:
         """Count a repository; print it where it failed."""
         with self._lock:
-            self._current.remove(name)
+            self._current.remove(escape_controls(name))
             self._show()
         self.progress.advance(self._bar)
         if reason is not None:
-            self._console.print(f"[red]failed[/red] {escape(name)}: {escape(reason)}")
+            self._console.print(
+                f"[red]failed[/red] {escape(escape_controls(name))}: {escape(reason)}"
+            )
 
     def _show(self) -> None:
         self.progress.update(self._bar, now=", ".join(self._current))
@@ -109,7 +112,7 @@ def _summarise(console: Console, settings: Settings, refresh: RefreshJob) -> Non
         seconds = (refresh.completed_at - refresh.started_at).total_seconds()
     reason = refresh.explain(settings.private_repositories)
     if refresh.status == RefreshStatus.FAILED:
-        sys.exit(reason or "the refresh has failed")
+        sys.exit(escape_controls(reason or "the refresh has failed"))
     console.print(
         f"{refresh.status}: {refresh.total_repositories} repositories, "
         f"{failed} failed, {seconds:.1f} s"

@@ -85,6 +85,13 @@ class Project(Base):
     fingerprint: Mapped[str | None] = mapped_column(CleanText(64))
     measured_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stale_reason: Mapped[str | None] = mapped_column(CleanText)
+    # What the figures were measured under: names may be swapped between a listing and a clone.
+    measured_name: Mapped[str | None] = mapped_column(CleanText)
+    measured_url: Mapped[str | None] = mapped_column(CleanText)
+    # Listed so soon after its push that pushed_at cannot tell a second push from it.
+    recheck_head: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # The figures are up to date, the languages alone are to be fetched; stale_reason says why.
+    lacks_languages: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class ActivityDay(Base):

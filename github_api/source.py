@@ -14,6 +14,7 @@ from requests.utils import parse_header_links
 from errors import (
     GitHubError,
     GitHubUnavailable,
+    RateLimited,
     RepositoryBlocked,
     RepositoryGone,
     TokenRefused,
@@ -43,11 +44,12 @@ class GitHub:
     """A client of GitHub's API for any number of threads, made once and closed at the end.
 
     Every method raises TokenMissing, TokenRefused, RateLimited or GitHubUnavailable, with messages
-    safe to show.
+    safe to show. After a RateLimited no single repository is asked for until that time.
     """
 
     def __init__(self, api_url: str, token: str | None, policy: RetryPolicy) -> None:
         self._client = Client(api_url, token, policy)
+        self._limited_until: datetime | None = None
 
     @property
     def quota(self) -> Quota | None:
@@ -87,9 +89,14 @@ class GitHub:
         return Repository.from_github(self._fetch(_path(github_id)))
 
     def _fetch(self, path: str) -> Any:
+        if self._limited_until is not None and self._limited_until > datetime.now(UTC):
+            raise RateLimited(self._limited_until)
         try:
             with self._client.session() as session:
                 return session.get(path)[1]
+        except RateLimited as limited:
+            self._limited_until = limited.until
+            raise
         except Refused as refused:
             raise _repository_refused(refused) from None
 

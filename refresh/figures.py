@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
@@ -11,9 +11,12 @@ from sqlalchemy.orm import Session
 from database.transaction import in_chunks, run_in_transaction
 from database.types import utc_now
 from errors import Superseded
-from github_api import Repository
+from github_api import OTHER, Repository
 from measure import Figures, History, whole_minutes
 from models import ActivityDay, Project
+
+# How long after a push its second is certainly over, on whichever of GitHub's machines.
+PUSH_SETTLES = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -24,19 +27,42 @@ class LastMeasurement:
     default_branch: str | None = None
     fingerprint: str | None = None
     head_sha: str | None = None
+    name: str | None = None
+    clone_url: str | None = None
     stale: bool = False
+    recheck_head: bool = False
+    lacks_languages: bool = False
+
+    def covers(self, repository: Repository, fingerprint: str) -> bool:
+        """Check whether the figures are those of the repository as it is listed now.
+
+        They were counted the way that would be used today, and neither its push time nor its
+        default branch, its name or its clone address has changed.
+        """
+        return (
+            not self.recheck_head
+            and self.fingerprint == fingerprint
+            and self.pushed_at == repository.pushed_at
+            and self.default_branch == repository.default_branch
+            and self.name == repository.name
+            and self.clone_url == repository.clone_url
+        )
 
 
 @dataclass(frozen=True)
 class Measured:
     """What a measurement brought: figures, languages and the fingerprint they were made with.
 
-    ``figures`` is ``None`` where the head had not moved, ``languages`` where they could not be had.
+    ``figures`` is None where the head had not moved, ``languages`` where they were not fetched,
+    ``lacking`` says why they could not be. ``found_at`` is the repository as it was cloned, which
+    differs from the listing's when it was renamed since.
     """
 
     fingerprint: str
     figures: Figures | None
     languages: dict[str, int] | None
+    found_at: Repository
+    lacking: str | None = None
 
 
 def find_last_measurement(github_id: int) -> LastMeasurement:
@@ -51,7 +77,11 @@ def find_last_measurement(github_id: int) -> LastMeasurement:
             row.default_branch,
             row.fingerprint,
             row.head_sha,
+            row.measured_name,
+            row.measured_url,
             stale=row.stale_reason is not None,
+            recheck_head=row.recheck_head,
+            lacks_languages=row.lacks_languages,
         )
 
     return run_in_transaction(find)
@@ -69,18 +99,18 @@ def save_measured(session: Session, repository: Repository, measured: Measured) 
     if measured.languages is not None:
         row.languages = measured.languages
         row.primary_language = _most_bytes(measured.languages)
-    row.pushed_at = repository.pushed_at
-    row.default_branch = repository.default_branch
     row.fingerprint = measured.fingerprint
-    row.measured_at = utc_now()
-    row.stale_reason = None
+    row.stale_reason = measured.lacking
+    row.lacks_languages = measured.lacking is not None
     row.empty = False
+    _note_state(row, repository, measured.found_at)
 
 
 def save_failure(session: Session, repository: Repository, reason: str) -> None:
     """Note why a repository could not be measured; its last good figures stay."""
     row = _row_of(session, repository)
     row.stale_reason = reason
+    row.lacks_languages = False
     row.empty = False
 
 
@@ -89,12 +119,31 @@ def save_empty(session: Session, repository: Repository, fingerprint: str) -> No
     row = _row_of(session, repository)
     session.execute(delete(ActivityDay).where(ActivityDay.project_id == row.id))
     row.empty = True
-    row.pushed_at = repository.pushed_at
-    row.default_branch = repository.default_branch
     row.fingerprint = fingerprint
     row.head_sha = None
-    row.measured_at = utc_now()
     row.stale_reason = None
+    row.lacks_languages = False
+    _note_state(row, repository, repository)
+
+
+def _note_state(row: Project, listed: Repository, found_at: Repository) -> None:
+    """Note the state in which a repository was measured, for LastMeasurement.covers."""
+    row.pushed_at = listed.pushed_at
+    row.default_branch = listed.default_branch
+    row.recheck_head = _may_miss_a_push(listed, row.empty)
+    row.measured_name = found_at.name
+    row.measured_url = found_at.clone_url
+    row.measured_at = utc_now()
+
+
+def _may_miss_a_push(listed: Repository, empty: bool) -> bool:
+    """Check whether a later push may go unnoticed because it leaves pushed_at as it is.
+
+    pushed_at has whole seconds. Both times are GitHub's; the measurement begins after the listing.
+    """
+    if listed.pushed_at is None:
+        return not empty
+    return listed.listed_at is None or listed.listed_at - listed.pushed_at < PUSH_SETTLES
 
 
 def _row_of(session: Session, repository: Repository) -> Project:
@@ -171,4 +220,5 @@ def _minutes(row: Project) -> int | None:
 
 
 def _most_bytes(languages: dict[str, int]) -> str | None:
-    return min(languages, key=lambda name: (-languages[name], name), default=None)
+    named = [name for name in languages if name != OTHER or len(languages) == 1]
+    return min(named, key=lambda name: (-languages[name], name), default=None)

@@ -100,7 +100,11 @@ def _eligible(listing: Listing, mode: PrivateMode) -> list[Repository]:
 
 
 def _union(first: list[Repository], second: list[Repository]) -> list[Repository]:
-    return list({each.github_id: each for each in [*first, *second]}.values())
+    """Add what only the first listing holds to the second, unless its name has changed hands."""
+    ids = {each.github_id for each in second}
+    names = {each.name for each in second}
+    kept = [each for each in first if each.github_id not in ids and each.name not in names]
+    return [*kept, *second]
 
 
 def choose(
@@ -112,8 +116,8 @@ def choose(
     """Give the repositories to measure, the largest first.
 
     The largest go first because the one that starts last decides when the refresh ends. A
-    repository is left alone when its figures stand: they were counted the way that would be used
-    today, the last try went well, and neither its push time nor its default branch has moved.
+    repository is left alone when the last try went well and its figures are those of the
+    repository as it is listed.
     """
     chosen = [
         repository
@@ -124,10 +128,4 @@ def choose(
 
 
 def _stands(repository: Repository, known: LastMeasurement | None, fingerprint: str) -> bool:
-    return (
-        known is not None
-        and not known.stale
-        and known.fingerprint == fingerprint
-        and known.pushed_at == repository.pushed_at
-        and known.default_branch == repository.default_branch
-    )
+    return known is not None and not known.stale and known.covers(repository, fingerprint)

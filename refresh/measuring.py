@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 import measure
 from config import PrivateMode, Settings
 from database.engine import is_unavailable
+from database.types import utc_now
 from errors import (
     EmptyRepository,
     GitHubError,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Save = Callable[[Session], None]
+T = TypeVar("T")
+
+EMPTIED = "it had commits, and now git's host shows none of them"
 
 
 def measure_options(settings: Settings) -> measure.Options:
@@ -62,8 +66,8 @@ def label(settings: Settings, repository: Repository) -> str:
 def measure_and_save(settings: Settings, github: GitHub, task: Task) -> str | None:
     """Measure a claimed repository and save what came of it; give why it failed, or ``None``.
 
-    What concerns the whole refresh ends it: a refused token, a used-up quota. Raises Interrupted,
-    after handing the task back, when this process is asked to stop, and Superseded, with nothing
+    A refused token concerns the whole refresh and ends it. Raises Interrupted, after handing
+    the task back, when this process is asked to stop, and Superseded, with nothing
     written, when the task is no longer ours.
     """
     reason: str | None = None
@@ -72,7 +76,7 @@ def measure_and_save(settings: Settings, github: GitHub, task: Task) -> str | No
     except Interrupted:
         tasks.release(task)
         raise
-    except (TokenRefused, RateLimited) as error:
+    except TokenRefused as error:
         store.fail(task.refresh_id, str(error))
         raise Superseded(str(error)) from error
     except JobTimeoutException:
@@ -104,20 +108,20 @@ def _measure_in_words(settings: Settings, github: GitHub, task: Task) -> tuple[s
     repository = task.repository
     options = measure_options(settings)
     try:
-        measured, lacking = _measure(settings, github, options, task)
+        measured, reason = _measure(settings, github, options, task)
     except EmptyRepository:
         return None, partial(_save_empty, repository, _todays_fingerprint(options))
+    except TokenRefused:
+        raise
     except (MeasureError, GitHubError) as error:
-        if isinstance(error, (TokenRefused, RateLimited)):
-            raise
         return str(error), partial(_save_failure, repository, str(error))
-    return lacking, partial(_save_measured, repository, measured, lacking)
+    return reason, partial(_save_measured, repository, measured)
 
 
 def _measure(
     settings: Settings, github: GitHub, options: measure.Options, task: Task
 ) -> tuple[figures.Measured, str | None]:
-    """Give what was measured, and what could not be had beside it, in words."""
+    """Return what was measured, and why the repository counts as failed all the same, or None."""
     repository = task.repository
     if repository.size_kb > settings.max_repo_mb * 1024:
         raise RepositoryTooLarge(
@@ -130,50 +134,90 @@ def _measure(
         since = last.head_sha
     if task.forced:
         since = None
-    if since is not None and not last.stale:
-        source = _source(settings, repository)
-        if measure.remote_head(source, options) == since:
-            # Pushed to, but not on the branch that is measured.
-            return figures.Measured(fingerprint, figures=None, languages=None), None
+    found_at = repository
+    if since is not None and (not last.stale or last.lacks_languages):
+        # Pushed to, perhaps, but not on the branch that is measured; renamed; or nothing at all.
+        unmoved = last.covers(repository, fingerprint)
+        if not unmoved:
+            found_at, head = _ask_where_it_is(
+                github,
+                repository,
+                lambda at: measure.remote_head(_source(settings, at), options),
+            )
+            unmoved = head == since
+        if unmoved:
+            languages = _fetch_languages(github, task) if last.lacks_languages else None
+            return _put_together(task, fingerprint, None, languages, found_at)
     with ThreadPoolExecutor(1, thread_name_prefix="languages") as pool:
-        languages = pool.submit(github.fetch_languages, repository.github_id)
-        had_commits = last.head_sha is not None
-        found = _measure_where_it_is(settings, github, options, repository, since, had_commits)
+        asked = pool.submit(_fetch_languages, github, task)
+        try:
+            found_at, found = _ask_where_it_is(
+                github,
+                found_at,
+                lambda at: measure.measure(_source(settings, at), options, since),
+            )
+        except EmptyRepository as error:
+            # One that had commits is believed to be empty only when GitHub says so too.
+            if last.head_sha and github.fetch_repository(repository.github_id).size_kb:
+                raise MeasureError(EMPTIED) from error
+            raise
         _log_fallback(settings, repository, found)
         made_with = measure.fingerprint(found.count.counter, options)
-        try:
-            return figures.Measured(made_with, found, languages.result()), None
-        except (TokenRefused, RateLimited):
-            raise
-        except GitHubError as error:
-            lacking = f"its languages could not be had: {error}"
-            return figures.Measured(made_with, found, languages=None), lacking
+        return _put_together(task, made_with, found, asked.result(), found_at)
 
 
-def _measure_where_it_is(
-    settings: Settings,
-    github: GitHub,
-    options: measure.Options,
-    repository: Repository,
-    since: str | None,
-    had_commits: bool,
-) -> Figures:
-    """Measure a repository; where the clone fails, ask GitHub whether it has moved meanwhile.
-
-    One that had commits is believed to be empty only when GitHub says that it has no content.
-    """
-    source = _source(settings, repository)
+def _fetch_languages(github: GitHub, task: Task) -> dict[str, int] | GitHubError:
+    """Fetch a repository's languages, or return why they cannot be had."""
+    if task.limited_until is not None and task.limited_until > utc_now():
+        return RateLimited(task.limited_until)
     try:
-        return measure.measure(source, options, since)
-    except EmptyRepository as error:
-        if had_commits and github.fetch_repository(repository.github_id).size_kb:
-            raise MeasureError("it had commits, and now git's host shows none of them") from error
+        return github.fetch_languages(task.repository.github_id)
+    except TokenRefused:
+        raise
+    except GitHubError as error:
+        return error
+
+
+def _put_together(
+    task: Task,
+    fingerprint: str,
+    found: Figures | None,
+    languages: dict[str, int] | GitHubError | None,
+    found_at: Repository,
+) -> tuple[figures.Measured, str | None]:
+    """Return what was measured, and why the repository counts as failed all the same, or None.
+
+    A quota that is used up is no failure: the next refresh fetches the languages alone.
+    """
+    if not isinstance(languages, GitHubError):
+        return figures.Measured(fingerprint, found, languages, found_at), None
+    lacking = f"its languages could not be had: {languages}"
+    measured = figures.Measured(fingerprint, found, None, found_at, lacking)
+    if isinstance(languages, RateLimited):
+        store.note_rate_limit(task.refresh_id, languages.until)
+        return measured, None
+    return measured, lacking
+
+
+def _ask_where_it_is(
+    github: GitHub, repository: Repository, ask: Callable[[Repository], T]
+) -> tuple[Repository, T]:
+    """Ask a repository's git host; where that fails, find out whether it has moved meanwhile.
+
+    Returns the repository as it was found, with the answer.
+    """
+    try:
+        return repository, ask(repository)
+    except EmptyRepository:
         raise
     except MeasureError:
-        today = github.fetch_repository(repository.github_id)
+        try:
+            today = github.fetch_repository(repository.github_id)
+        except RateLimited:
+            today = repository
         if today.clone_url == repository.clone_url:
             raise
-    return measure.measure(_source(settings, today), options, since)
+    return today, ask(today)
 
 
 def _source(settings: Settings, repository: Repository) -> measure.Source:
@@ -199,12 +243,8 @@ def _log_fallback(settings: Settings, repository: Repository, found: Figures) ->
         log.warning("%s: lines counted by %s: %s", name, count.source, count.reason)
 
 
-def _save_measured(
-    repository: Repository, measured: figures.Measured, lacking: str | None, session: Session
-) -> None:
+def _save_measured(repository: Repository, measured: figures.Measured, session: Session) -> None:
     figures.save_measured(session, repository, measured)
-    if lacking is not None:
-        figures.save_failure(session, repository, lacking)
 
 
 def _save_failure(repository: Repository, reason: str, session: Session) -> None:

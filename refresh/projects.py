@@ -31,7 +31,11 @@ KNOWN = (
     Project.default_branch,
     Project.fingerprint,
     Project.head_sha,
+    Project.measured_name,
+    Project.measured_url,
     Project.stale_reason,
+    Project.recheck_head,
+    Project.lacks_languages,
 )
 NO_SCOPE = "the token lacks the `repo` scope and does not show private repositories"
 
@@ -188,7 +192,11 @@ def _known(rows: Iterable[Any]) -> dict[int, LastMeasurement]:
             row.default_branch,
             row.fingerprint,
             row.head_sha,
+            row.measured_name,
+            row.measured_url,
             stale=row.stale_reason is not None,
+            recheck_head=row.recheck_head,
+            lacks_languages=row.lacks_languages,
         )
         for row in rows
         if row.github_id is not None

@@ -263,6 +263,17 @@ def revive(session: Session, refresh_id: str) -> bool:
     return revived.rowcount == 1  # type: ignore[attr-defined,no-any-return]
 
 
+def note_rate_limit(refresh_id: str, until: datetime) -> None:
+    """Note that GitHub's quota is used up, so that no process of this refresh asks any more."""
+    run_in_transaction(
+        lambda session: session.execute(
+            update(RefreshJob)
+            .where(RefreshJob.id == refresh_id)
+            .values(rate_limit_remaining=0, rate_limit_reset_at=until)
+        )
+    )
+
+
 def close_if_done(refresh_id: str) -> RefreshJob | None:
     """Complete a refresh in which nothing is left to do, and give its row if this call did it.
 

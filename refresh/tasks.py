@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, select, tuple_, update
 from sqlalchemy.orm import Session
@@ -28,6 +29,8 @@ class Task:
     attempt: int
     forced: bool
     repository: Repository
+    # Until when GitHub's quota is used up, as far as this refresh knows.
+    limited_until: datetime | None = None
 
 
 def claim_next(refresh_id: str) -> Task | None:
@@ -67,8 +70,18 @@ def claim_next(refresh_id: str) -> Task | None:
         ).one_or_none()
         if row is None:
             return None
-        forced = session.scalar(select(RefreshJob.forced).where(RefreshJob.id == refresh_id))
-        return Task(refresh_id, row.attempt, bool(forced), Repository.from_json(row.facts))
+        refresh = session.execute(
+            select(
+                RefreshJob.forced, RefreshJob.rate_limit_remaining, RefreshJob.rate_limit_reset_at
+            ).where(RefreshJob.id == refresh_id)
+        ).one()
+        return Task(
+            refresh_id,
+            row.attempt,
+            refresh.forced,
+            Repository.from_json(row.facts),
+            refresh.rate_limit_reset_at if refresh.rate_limit_remaining == 0 else None,
+        )
 
     return run_in_transaction(claim)
 

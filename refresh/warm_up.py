@@ -36,7 +36,7 @@ _REPOSITORY = Repository(
 _TASK = tasks.Task("", 0, forced=False, repository=_REPOSITORY)
 _HISTORY = History(1, 0, 0, _EPOCH, _EPOCH, {_EPOCH.date(): Day(1, 0, 0)})
 _FIGURES = Figures("", _HISTORY, Count(0, "", "", None, {}), since=None)
-_MEASURED = figures.Measured("", _FIGURES, languages={})
+_MEASURED = figures.Measured("", _FIGURES, languages={}, found_at=_REPOSITORY)
 
 
 def warm_up() -> None:

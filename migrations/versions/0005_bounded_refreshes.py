@@ -10,7 +10,7 @@ from alembic import op
 from alembic.util import CommandError
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -12,7 +12,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 import github_api
-from models import Project, db
+from github_api import Repository
+from models import Project, RefreshTask, db
+from refresh import store, tasks
 from tests.support.client import projects, refresh
 from tests.support.world import World
 
@@ -98,14 +100,70 @@ def test_a_quota_used_up_in_mid_refresh_keeps_what_is_measured(
         world.add(f"repo{number}")
     world.api.limit_rate(2, resets_in=3600)
 
-    assert "rate limited until" in failed(client)
-    done = [p for p in projects(client).values() if p["commits"] and not p["stale"]]
-    assert len(done) == 1
+    answer = refresh(client)
+
+    assert answer["status"] == "completed"
+    found = list(projects(client).values())
+    assert [project["commits"] for project in found] == [3, 3, 3, 3]
+    lacking = [project for project in found if project["stale"]]
+    assert len(lacking) == 3
+    for project in lacking:
+        assert re.search("languages .*: rate limited until", project["stale_reason"])
+        assert project["languages"] == {}
+    # One was refused; the others were not asked for any more.
+    assert len(world.api.requests) == 3
 
     world.api.limit_rate(5000)
     world.api.counts_down = False
+    requests = len(world.git.log)
     refresh(client)
-    assert [p["commits"] for p in projects(client).values()] == [3, 3, 3, 3]
+    assert not any(project["stale"] for project in projects(client).values())
+    assert all(project["languages"] for project in projects(client).values())
+    assert len(world.git.log) == requests
+    assert len(world.api.requests) == 3 + 1 + 3
+
+
+def test_a_quota_that_stays_used_up_keeps_what_was_measured(measured: FlaskClient, world: World):
+    world.api.limit_rate(1, resets_in=3600)
+    for _ in range(2):
+        assert refresh(measured)["status"] == "completed"
+        alpha = projects(measured)["alpha"]
+        assert alpha["commits"] == 4
+        assert "rate limited until" in alpha["stale_reason"]
+        world.api.limit_rate(1, resets_in=3600)
+
+
+def test_a_clone_that_fails_without_a_quota_left_is_that_repositorys_failure(
+    measured: FlaskClient, world: World
+):
+    world.repositories["beta"].commit({"b.py": "b = 1\n"})
+    world.push("beta")
+    world.git.fail("alpha")
+    world.api.limit_rate(1, resets_in=3600)
+
+    answer = refresh(measured)
+
+    assert answer["error_message"].startswith("1 of 2 repositories could not be measured: alpha: ")
+    assert projects(measured)["beta"]["commits"] == 4
+
+
+@pytest.mark.dialect
+def test_a_used_up_quota_is_known_to_every_process_of_a_refresh(app: Flask):
+    with app.app_context():
+        refresh_row, _ = store.open_refresh(forced=False)
+        store.claim_listing(refresh_row.id)
+        facts = Repository.from_github({"id": 1, "name": "a", "clone_url": "https://b/c"})
+        db.session.add(
+            RefreshTask(
+                refresh_id=refresh_row.id, github_id=1, position=0, name="a", facts=facts.to_json()
+            )
+        )
+        db.session.commit()
+        until = datetime(2030, 1, 1, tzinfo=UTC)
+        store.note_rate_limit(refresh_row.id, until)
+        task = tasks.claim_next(refresh_row.id)
+        assert task is not None
+        assert task.limited_until == until
 
 
 def test_a_secondary_limit_is_waited_for_when_it_is_short(measured: FlaskClient, world: World):
