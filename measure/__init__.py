@@ -10,16 +10,16 @@ from functools import partial
 from .checkout import Listing, check_out, list_files
 from .fetch import fetch_commits
 from .figures import (
-    COUNTING_VERSION,
     Count,
     Day,
     Figures,
     History,
+    NotCounted,
     Options,
     Source,
-    fingerprint,
     whole_minutes,
 )
+from .fingerprint import COUNTING_VERSION, fingerprint
 from .folder import clone_folder, sweep
 from .git import OBJECT_NAME, Git
 from .leash import allow_again, stop_all
@@ -34,6 +34,7 @@ __all__ = [
     "Day",
     "Figures",
     "History",
+    "NotCounted",
     "Options",
     "Source",
     "Standby",
@@ -52,20 +53,22 @@ def measure(source: Source, options: Options, since: str | None = None) -> Figur
     """Measure a repository: all of its history, or only what is new after the commit `since`.
 
     Which of the two it was is told by the answer's `since`: everything is read when the new
-    commits cannot be told for certain, or when `.gitattributes` has changed, by which git may
-    count the lines of old commits differently.
+    commits cannot be told for certain, or when `.gitattributes` or `.gitmodules` has changed, by
+    which git may count the lines of old commits differently.
     Raises EmptyRepository, MeasureError in words fit for the public, and Interrupted.
     """
     if since is not None and not OBJECT_NAME.fullmatch(since):
         since = None
     with clone_folder(options.scratch) as folder:
         git = Git(source, options, folder)
-        head, since = fetch_commits(git, since)
-        listing = list_files(git, head, options.exclude_dirs)
+        fetched = fetch_commits(git, since)
+        listing = list_files(git, fetched.head, options.exclude_dirs)
         history, counted = both(
-            git.leash, partial(read, git, listing, head, since), partial(_count, git, listing)
+            git.leash,
+            partial(read, git, listing, fetched.head, fetched.new),
+            partial(_count, git, listing),
         )
-        return Figures(head, history, counted, since)
+        return Figures(fetched.head, history, counted, fetched.since)
 
 
 def remote_head(source: Source, options: Options) -> str | None:

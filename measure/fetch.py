@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from errors import EmptyRepository, MeasureError
 
 from .causes import NO_BRANCH
-from .git import Git, GitFailed
+from .git import Git, GitFailed, commit_names
 from .window import new_commits
 
 DEPTHS = (64, 1024)
@@ -17,8 +19,28 @@ the blobs; and it needs nothing of the server but what every git server has.
 """
 
 
-def fetch_commits(git: Git, since: str | None) -> tuple[str, str | None]:
-    """Clone, and return the head with the commit after which alone it must be read (None: all).
+MOST_NEW = 100_000
+"""New commits whose names are held in memory; with more, everything is read instead."""
+
+# What git reads from the head to tell how the lines of all commits count: attributes decide what
+# is binary, and `ignore` in .gitmodules which submodules are shown.
+RULES = (":(glob)**/.gitattributes", ":(top,literal).gitmodules")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Name the head that was cloned, and the commits to read.
+
+    `new` holds the commits after `since`, or None with it: then all of the head's are to be read.
+    """
+
+    head: str
+    since: str | None = None
+    new: tuple[str, ...] | None = None
+
+
+def fetch_commits(git: Git, since: str | None) -> Fetched:
+    """Clone, and tell which commits must be read.
 
     All is cloned unless it is certain which commits are new after `since`, and that old commits
     still count as they did. Raises EmptyRepository and MeasureError.
@@ -30,7 +52,7 @@ def fetch_commits(git: Git, since: str | None) -> tuple[str, str | None]:
         raise
 
 
-def _fetch(git: Git, since: str | None) -> tuple[str, str | None]:
+def _fetch(git: Git, since: str | None) -> Fetched:
     if since is not None:
         try:
             git.clone(DEPTHS[0])
@@ -40,14 +62,13 @@ def _fetch(git: Git, since: str | None) -> tuple[str, str | None]:
             if error.cause is not None:
                 raise
         else:
-            head = git.head()
-            return head, _deepen(git, head, since)
+            return _deepen(git, git.head(), since)
     try:
         git.clone()
     except GitFailed as error:
         _explain(git, error)
         raise
-    return git.head(), None
+    return Fetched(git.head())
 
 
 def _explain(git: Git, error: GitFailed) -> None:
@@ -56,34 +77,56 @@ def _explain(git: Git, error: GitFailed) -> None:
         raise EmptyRepository("the repository holds no commit") from error
 
 
-def _deepen(git: Git, head: str, since: str) -> str | None:
-    """Fetch until it is certain which commits are new; return None when all must be read."""
+def _deepen(git: Git, head: str, since: str) -> Fetched:
+    """Fetch until it is certain which commits are new, or that all must be read."""
     for deeper in (*DEPTHS[1:], None):
-        if _is_certain(git, head, since):
+        new = _find_new(git, head, since)
+        if new is not None or not _boundary(git):
             break
-        if not _edge(git):
-            return None
         git.deepen(deeper)
-    if _is_certain(git, head, since) and not _attributes_changed(git, since, head):
-        return since
-    if _edge(git):
+    else:
+        new = _find_new(git, head, since)
+    if new is not None and not _rules_changed(git, since, head):
+        return Fetched(head, since, new)
+    if _boundary(git):
         git.deepen(None)
-    if _edge(git):
+    if _boundary(git):
         # By now the branch is another one, and the rest of this one was not sent.
         raise MeasureError("the repository was changed while it was fetched")
-    return None
+    return Fetched(head)
 
 
-def _is_certain(git: Git, head: str, since: str) -> bool:
-    edge = _edge(git)
-    if not edge:
-        return _is_ancestor(git, since, head)
+def _find_new(git: Git, head: str, since: str) -> tuple[str, ...] | None:
+    """Return the commits of since..head, or None when they cannot be told for certain."""
+    boundary = _boundary(git)
+    if not boundary:
+        return _compare(git, head, since)
     lines = git.ask(["rev-list", "--parents", head]).decode().splitlines()
     graph = {commit: tuple(parents) for commit, *parents in map(str.split, lines)}
-    return new_commits(graph, edge, head, since) is not None
+    new = new_commits(graph, boundary, head, since)
+    # In git's order, in which files that change little follow each other.
+    return None if new is None else tuple(commit for commit in graph if commit in new)
 
 
-def _edge(git: Git) -> frozenset[str]:
+def _compare(git: Git, head: str, since: str) -> tuple[str, ...] | None:
+    """Do the same in a complete history.
+
+    git ends its walk over since..head by date: where dates are out of order, it names commits that
+    are old as well. So whatever can be reached from `since` is taken out of its answer.
+    """
+    if not _is_ancestor(git, since, head):
+        return None
+    new: dict[str, None] = {}
+    for commit in commit_names(git, head, f"^{since}"):
+        if len(new) == MOST_NEW:
+            return None
+        new[commit] = None
+    for commit in commit_names(git, since):
+        new.pop(commit, None)
+    return tuple(new)
+
+
+def _boundary(git: Git) -> frozenset[str]:
     """Return the commits whose parents were not fetched; none when the history is complete."""
     try:
         return frozenset((git.repository / "shallow").read_text().split())
@@ -99,6 +142,5 @@ def _is_ancestor(git: Git, since: str, head: str) -> bool:
     return True
 
 
-def _attributes_changed(git: Git, since: str, head: str) -> bool:
-    pattern = ":(glob)**/.gitattributes"
-    return bool(git.ask(["diff-tree", "-r", "--name-only", since, head, "--", pattern]))
+def _rules_changed(git: Git, since: str, head: str) -> bool:
+    return bool(git.ask(["diff-tree", "-r", "--name-only", since, head, "--", *RULES]))

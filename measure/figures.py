@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
 from errors import RepositoryTooLarge
-
-COUNTING_VERSION = 1
-"""Raised when this program's own way of counting changes, so that stored figures are renewed."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +69,35 @@ class History:
 
 
 @dataclass(frozen=True)
+class NotCounted:
+    """Hold how many files a counter left out for one reason, and the first of their paths."""
+
+    reason: str
+    files: int
+    paths: tuple[str, ...]
+
+
+LISTED = 10  # paths that are named for one reason
+
+
+def not_counted(files: Iterable[tuple[str, str]]) -> tuple[NotCounted, ...]:
+    """Sum up files that were left out, given as pairs of reason and path."""
+    reasons: dict[str, list[str]] = {}
+    for reason, path in files:
+        reasons.setdefault(reason, []).append(path)
+    return tuple(
+        NotCounted(reason, len(paths), tuple(sorted(paths)[:LISTED]))
+        for reason, paths in sorted(reasons.items())
+    )
+
+
+@dataclass(frozen=True)
 class Count:
     """Hold the lines of code of one checkout and what counted them.
 
-    `source` is cloc, pygount or estimate; `counter` is that with its version; `reason` says in
-    words fit for the public why it was not cloc; `languages` maps a language to its code lines.
+    `source` is cloc, pygount or estimate; `counter` is that with its version; `reason` says, safe
+    to show, why it was not cloc, and `cloc_failed` whether cloc is there all the same; `languages`
+    maps a language to its code lines; `not_counted` is what the counter names as left out.
     """
 
     loc: int
@@ -85,6 +105,8 @@ class Count:
     counter: str
     reason: str | None
     languages: dict[str, int]
+    cloc_failed: bool = False
+    not_counted: tuple[NotCounted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,9 +132,3 @@ def out_of_memory(doing: str, options: Options) -> RepositoryTooLarge:
 def whole_minutes(first: datetime, last: datetime) -> int:
     """Return the minutes from one instant to another, rounded, halves up."""
     return (int((last - first).total_seconds()) + 30) // 60
-
-
-def fingerprint(counter: str, options: Options) -> str:
-    """Return a short hex word that changes whenever the same commit could measure differently."""
-    facts = json.dumps([COUNTING_VERSION, counter, sorted(options.exclude_dirs)])
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]

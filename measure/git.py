@@ -225,6 +225,16 @@ class Git:
             raise GitFailed(error.code, causes.public_cause(error.output)) from error
 
 
+def commit_names(git: Git, *revisions: str) -> Generator[str, None, None]:
+    """Yield the commits that revisions reach, in git's order."""
+    rest = b""
+    with contextlib.closing(git.stream(["rev-list", *revisions, "--"], git.folder)) as chunks:
+        for chunk in chunks:
+            *names, rest = (rest + chunk).split(b"\n")
+            for name in names:
+                yield name.decode()
+
+
 def environment(source: Source, options: Options, folder: Path) -> dict[str, str]:
     """Build git's environment from nothing, with `folder` for its home."""
     configuration = CONFIGURATION | {

@@ -68,7 +68,7 @@ def measure_growth(
         cloc = find_cloc(options.cloc_path, options.search_path)
         with clone_folder(options.scratch) as folder:
             git = Git(source, options, folder)
-            head, _ = fetch_commits(git, None)
+            head = fetch_commits(git, None).head
             commits = period_commits(_first_parents(git, head), head, by, now or datetime.now(UTC))
             counted = {snapshot.commit: snapshot.languages for snapshot in known}
             missing = list(dict.fromkeys(c for c in commits.values() if c not in counted))

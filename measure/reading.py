@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from .causes import BAD_MODULES
 from .checkout import Listing, check_out_attributes
 from .figures import History
-from .git import Git, GitFailed
+from .git import Git, GitFailed, commit_names
 from .history import FORMAT, add_histories, read_history
 from .together import both
 
@@ -26,29 +26,35 @@ DIFF_TREE = ("diff-tree", "--stdin", "-z", "-r", "-M", "--root", "--always", "--
 LOG = ("log", "-z", "--numstat", FORMAT)
 
 
-def read(git: Git, listing: Listing, head: str, since: str | None) -> History:
-    """Sum up the commits that can be reached from head, but not from `since`."""
+def read(git: Git, listing: Listing, head: str, new: Sequence[str] | None = None) -> History:
+    """Sum up the commits that can be reached from head, or just those that are named."""
     work_tree = git.folder / "attributes-tree"
     check_out_attributes(git, listing, work_tree)
     try:
-        return _read(git, work_tree, head, since)
+        return _read(git, work_tree, head, new)
     except GitFailed as error:
         if error.cause != BAD_MODULES:
             raise
     # git gives up over a .gitmodules that is wrong or unsafe; one in the work tree hides it.
     (work_tree / ".gitmodules").touch()
-    return _read(git, work_tree, head, since)
+    return _read(git, work_tree, head, new)
 
 
-def _read(git: Git, work_tree: Path, head: str, since: str | None) -> History:
-    if since is not None:
-        return _sum(git, work_tree, [*LOG, head, f"^{since}", "--"])
+def _read(git: Git, work_tree: Path, head: str, new: Sequence[str] | None) -> History:
+    if new is not None:
+        # Not `git log since..head`: where dates are out of order, it names old commits as well.
+        shares, _ = _deal_out(git, new, 2 if len(new) >= SPLIT_FROM and _cores() > 1 else 1)
+        return _sum_shares(git, work_tree, shares)
     if _cores() > 1 and _may_be_long(git):
-        halves, commits = _deal_out(git, head)
+        shares, commits = _deal_out(git, commit_names(git, head), 2)
         if commits >= SPLIT_FROM:
-            one, two = (partial(_sum, git, work_tree, DIFF_TREE, half) for half in halves)
-            return add_histories(*both(git.leash, one, two))
+            return _sum_shares(git, work_tree, shares)
     return _sum(git, work_tree, [*LOG, head, "--"])
+
+
+def _sum_shares(git: Git, work_tree: Path, shares: Sequence[Path]) -> History:
+    sums = [partial(_sum, git, work_tree, DIFF_TREE, share) for share in shares]
+    return add_histories(*both(git.leash, *sums)) if len(sums) == 2 else sums[0]()
 
 
 def _sum(git: Git, work_tree: Path, arguments: Sequence[str], stdin: Path | None = None) -> History:
@@ -63,19 +69,15 @@ def _may_be_long(git: Git) -> bool:
     return objects >= 2 * SPLIT_FROM  # a commit seldom comes without a new folder
 
 
-def _deal_out(git: Git, head: str) -> tuple[tuple[Path, Path], int]:
-    """Write the commits' names to two files by turns; return these and the number of commits."""
-    paths = (git.folder / "commits-1", git.folder / "commits-2")
-    commits = 0
-    rest = b""
-    listing = git.stream(["rev-list", head, "--"], git.folder)
-    with paths[0].open("wb") as even, paths[1].open("wb") as odd, contextlib.closing(listing):
-        for chunk in listing:
-            *names, rest = (rest + chunk).split(b"\n")
-            for number, name in enumerate(names, commits):
-                (odd if number % 2 else even).write(name + b"\n")
-            commits += len(names)
-    return paths, commits
+def _deal_out(git: Git, commits: Iterable[str], shares: int) -> tuple[list[Path], int]:
+    """Write commits' names to so many files by turns; return these and the number of commits."""
+    paths = [git.folder / f"commits-{share}" for share in range(shares)]
+    number = 0
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(path.open("w")) for path in paths]
+        for number, commit in enumerate(commits, 1):
+            files[number % shares].write(f"{commit}\n")
+    return paths, number
 
 
 def _cores() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -13,13 +14,16 @@ from measure import Figures, Options, Source, fetch, measure
 from tests.support.git_server import GitServer
 from tests.support.measuring import found, options
 from tests.support.oracle import Truth, ask
-from tests.support.repos import RepoBuilder
+from tests.support.repos import Entry, RepoBuilder
 
 HISTORIES = 200
 CHUNKS = 20
 # The others are left to `make test-all`.
 BY_DEFAULT = 2
 DAY = 86_400
+YEAR_2020 = 1_577_836_800
+MODULES = b'[submodule "sub"]\n\tpath = lib/sub\n\turl = ../sub\n'
+DATINGS = ("forward", "backward", "equal", "anywhere", "epoch")
 PATHS = ("a.py", "b.py", "lib/c.py", "lib/dist/d.js", "build/e.txt", "f.bin", "@odd\t1\n.py")
 
 
@@ -56,6 +60,20 @@ def _added(old: Truth, new: Truth) -> Truth:
     )
 
 
+def tick(dating: str, chance: random.Random, clock: int) -> int:
+    """Return the date that follows another: as clocks go, as they should not, or as painted."""
+    match dating:
+        case "forward":
+            return clock + chance.randrange(DAY // 2)
+        case "backward":
+            return max(0, clock - chance.randrange(30 * DAY))
+        case "anywhere":
+            return chance.randrange(2 * YEAR_2020)
+        case "epoch":
+            return chance.randrange(3)
+    return clock
+
+
 class Author:
     """Change a repository as people do, at random."""
 
@@ -68,6 +86,7 @@ class Author:
             chance.randint(1, 20), seed=chance.randrange(10**6), files=3, lines=12, edits=1
         )
         self.clock = self.repo.clock
+        self.dating = chance.choice(DATINGS)
 
     def commit(self) -> None:
         path = self.chance.choice(PATHS)
@@ -83,9 +102,12 @@ class Author:
         self.repo.commit({path: content}, when=self.when(), tz=self.chance.choice(ZONES))
 
     def when(self) -> int:
-        """Move on by hours; now and then a commit is dated long before."""
-        self.clock += self.chance.randrange(DAY // 2)
-        return self.clock - (self.chance.random() < 0.15) * self.chance.randrange(90 * DAY)
+        """Date a commit as its author's clock does; now and then one goes another way."""
+        dating = self.dating
+        if self.chance.random() < 0.15:
+            dating = self.chance.choice(DATINGS)
+        self.clock = tick(dating, self.chance, self.clock)
+        return self.clock
 
     def rename(self) -> None:
         known = self.paths[self.branch]
@@ -134,6 +156,15 @@ class Author:
         place = self.chance.choice([".gitattributes", "lib/.gitattributes"])
         self.repo.commit({place: rule}, when=self.when())
 
+    def edit_modules(self) -> None:
+        """Say whether git shows a submodule's changes."""
+        text = self.chance.choice([MODULES, MODULES + b"\tignore = all\n", None])
+        self.repo.commit({".gitmodules": text}, when=self.when())
+
+    def move_submodule(self) -> None:
+        commit = self.chance.choice([b"1", b"2", b"3"]) * 40
+        self.repo.commit({"lib/sub": Entry("160000", commit)}, when=self.when())
+
     def new_root(self) -> None:
         """Merge a history that has nothing in common with this one."""
         main = self.branch
@@ -147,7 +178,7 @@ class Author:
     def work(self) -> None:
         for _ in range(self.chance.choice([0, 1, 1, 2, 3, 6])):
             actions = [self.commit] * 12 + [self.rename] * 3 + [self.merge_old_branch] * 4
-            actions += [self.merge_again] * 2
+            actions += [self.merge_again, self.move_submodule] * 2 + [self.edit_modules]
             actions += [self.force_push, self.switch_branch, self.edit_attributes, self.new_root]
             self.chance.choice(actions)()
 
@@ -208,3 +239,54 @@ def test_random_histories(chunk, tmp_path: Path, git_server: GitServer, without_
             author.work()
             author.repo.push()
     assert increments
+
+
+def check(author: RepoBuilder, folder: Path, chosen: Options, change: Callable[[], None]) -> bool:
+    """Measure before and after a change, compare with git, and tell whether it was an increment."""
+    source = Source(str(author.path))
+    keeper = Keeper()
+    keeper.take(measure(source, chosen))
+    change()
+    figures = measure(source, chosen, keeper.head)
+    keeper.take(figures)
+    assert keeper.truth == ask(str(author.path), folder, count=False)
+    return figures.since is not None
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> RepoBuilder:
+    return RepoBuilder(tmp_path / "source")
+
+
+@pytest.mark.parametrize("depths", [(64, 1024), (2, 3)])
+def test_commits_dated_before_their_parents_are_counted_once(
+    depths, repo: RepoBuilder, tmp_path: Path, without_count, monkeypatch
+):
+    monkeypatch.setattr(fetch, "DEPTHS", depths)
+    repo.commit({"a.py": "a\n"}, when=YEAR_2020)
+    fork = repo.commit({"b.py": "b\nb\n"}, when=YEAR_2020 + 1)
+    for number in range(10):
+        repo.commit({"c.py": f"{number}\n"}, when=number)
+
+    def merge_side() -> None:
+        repo.branch("side", fork)
+        side = repo.commit({"d.py": "d\n"}, when=YEAR_2020 + 2)
+        repo.checkout("main")
+        repo.merge(side, when=YEAR_2020 + 3)
+
+    assert check(repo, tmp_path, without_count, merge_side)
+
+
+@pytest.mark.parametrize("path", [".gitmodules", ".gitattributes", "lib/.gitattributes"])
+def test_a_file_that_changes_how_old_commits_count_means_everything(
+    path, repo: RepoBuilder, tmp_path: Path, without_count
+):
+    repo.commit({".gitmodules": MODULES, "lib/c.py": b"c\n"})
+    repo.commit({"lib/sub": Entry("160000", b"1" * 40)})
+    repo.commit({"lib/sub": Entry("160000", b"2" * 40)})
+    rule = MODULES + b"\tignore = all\n" if path == ".gitmodules" else b"*.py -diff\n"
+
+    def change() -> None:
+        repo.commit({path: rule})
+
+    assert not check(repo, tmp_path, without_count, change)
