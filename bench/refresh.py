@@ -38,7 +38,7 @@ def run_script(folder: Path, urls: dict[str, str]) -> tuple[Cost, Figures]:
     for name, url in urls.items():
         clone = folder / name
         subprocess.run(["git", "clone", "--quiet", url, str(clone)], check=True)
-        table = _output(clone, "cloc", "--csv", "--quiet", ".")
+        table = _output(clone, "cloc", "--csv", "--quiet", "--timeout", "0", ".")
         log = _output(clone, "git", "log", "--numstat", "--format=commit %ct")
         figures[name] = _add_up(log, table)
         shutil.rmtree(clone)

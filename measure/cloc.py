@@ -9,12 +9,13 @@ import os
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
-from .command import run
+from .command import CompletedOutput, run
+from .figures import NotCounted, not_counted
 from .fork_server import ForkServer, ServerGone
 from .leash import Leash
 
@@ -26,20 +27,28 @@ PERL_FOLDERS = (
     "lib/*/perl/5.*",
     "lib/*/perl-base",
 )
-COUNT = ("--csv", "--quiet", ".")
-COUNT_FILES = ("--csv", "--quiet", "--timeout", "0", "--by-file", "--skip-uniqueness", ".")
+# By default cloc gives a file up after about a second, and takes its code for comments.
+NO_LIMIT = "--timeout=0"
+COUNT = ("--csv", "--quiet", NO_LIMIT, ".")
+COUNT_FILES = ("--csv", "--quiet", NO_LIMIT, "--by-file", "--skip-uniqueness", ".")
 HEADER = "files,language,blank,comment,code,"
 FILES_HEADER = b"language,filename,blank,comment,code,"
 VERSION = re.compile(r"\bcloc v ?(\d[\w.-]{0,30})")
 VERSION_TIMEOUT = 30
+# Of the errors that cloc lists on stderr, those that cost a file, and what they mean.
+ERROR = re.compile(
+    r"^(Line count, exceeded timeout|Unable to read|Neither file nor .*?):  (.+)$", re.M
+)
+ERRORS = {"Line count, exceeded timeout": "cloc took too long", "Unable to read": "cannot be read"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Hold what cloc wrote: code lines by language, and its version where it told that."""
+    """Hold what cloc wrote: code lines by language, its version where it told that, and errors."""
 
     languages: dict[str, int]
     version: str | None
+    not_counted: tuple[NotCounted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,23 +93,23 @@ class Cloc:
         try:
             if server is not None:
                 with contextlib.suppress(ServerGone):
-                    done = server.run(cwd=tree, env=env, timeout=timeout, leash=leash)
-                    return parse_csv(done.stdout.decode(errors="replace"))
-            output = run(
-                [self.path, *COUNT],
-                cwd=tree,
-                env=env,
-                timeout=timeout,
-                memory_mb=memory_mb,
-                leash=leash,
-            ).stdout
+                    return _table(server.run(cwd=tree, env=env, timeout=timeout, leash=leash))
+            return _table(
+                run(
+                    [self.path, *COUNT],
+                    cwd=tree,
+                    env=env,
+                    timeout=timeout,
+                    memory_mb=memory_mb,
+                    leash=leash,
+                )
+            )
         except CommandOutOfMemory:
             raise
         except CommandTimeout as error:
             raise ClocFailed("cloc took too long") from error
         except CommandError as error:
             raise ClocFailed(f"cloc failed with code {error.code}") from error
-        return parse_csv(output.decode(errors="replace"))
 
     def count_files(
         self, tree: Path, scratch: Path, timeout: float, memory_mb: int, leash: Leash
@@ -130,13 +139,17 @@ class Cloc:
 
 
 class ClocFailed(Exception):
-    """Say in words why cloc could not count."""
+    """Say, safe to show, why cloc could not count."""
+
+
+class ClocMissing(ClocFailed):
+    """Tell that there is no cloc."""
 
 
 def find_cloc(cloc_path: str | None, search_path: str) -> Cloc:
     """Find cloc: the one asked for, or on the search path, or in Heroku's apt folder.
 
-    Raises ClocFailed when there is none.
+    Raises ClocMissing when there is none.
     """
     if cloc_path is not None:
         found = shutil.which(cloc_path, path=search_path)
@@ -145,8 +158,24 @@ def find_cloc(cloc_path: str | None, search_path: str) -> Cloc:
         found = shutil.which("cloc", path=f"{search_path}{os.pathsep}{HEROKU_APT / 'usr/bin'}")
         missing = "cloc is not installed"
     if found is None:
-        raise ClocFailed(missing)
+        raise ClocMissing(missing)
     return Cloc(found, search_path)
+
+
+def parse_errors(stderr: str) -> tuple[NotCounted, ...]:
+    """Return the files that cloc lists on stderr as not counted."""
+    return not_counted(
+        (ERRORS.get(error, "cloc failed"), path.removeprefix("./"))
+        for error, path in ERROR.findall(stderr)
+    )
+
+
+def _table(done: CompletedOutput) -> Table:
+    table = parse_csv(done.stdout.decode(errors="replace"))
+    left_out = parse_errors(done.stderr)
+    if left_out and not table.languages:
+        raise ClocFailed("cloc counted none of its files")
+    return replace(table, not_counted=left_out)
 
 
 def parse_csv(output: str) -> Table:

@@ -6,8 +6,13 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from .figures import NotCounted, not_counted
+
 VERSION = "1"
+TOO_LARGE = "larger than 100 MB"
+UNKNOWN = "of a kind that the estimate does not know"
 BYTES_PER_LINE = 40  # of code; blank lines and comments are in it
+LOOKED_AT = 8000  # bytes
 LARGEST = 100 * 1024 * 1024  # what is larger was not written by hand; cloc's limit as well
 
 LANGUAGES = {
@@ -56,12 +61,30 @@ LANGUAGES = {
 BY_SUFFIX = {suffix: name for name, suffixes in LANGUAGES.items() for suffix in suffixes.split()}
 
 
-def estimate(tree: Path) -> dict[str, int]:
-    """Return the estimated lines of code of each language below a folder."""
+def estimate(tree: Path) -> tuple[dict[str, int], tuple[NotCounted, ...]]:
+    """Return the estimated lines of code of each language below a folder, and what is not in it."""
     sizes: Counter[str] = Counter()
+    left_out: list[tuple[str, str]] = []
     for where, _, names in os.walk(tree):
         for path in (Path(where, name) for name in names):
+            if path.is_symlink() or not (size := path.stat().st_size):
+                continue
             language = BY_SUFFIX.get(path.suffix.lower())
-            if language and not path.is_symlink() and (size := path.stat().st_size) <= LARGEST:
+            if language and size <= LARGEST:
                 sizes[language] += size
-    return {language: -(-size // BYTES_PER_LINE) for language, size in sizes.items() if size}
+            elif is_text(path):
+                reason = TOO_LARGE if size > LARGEST else UNKNOWN
+                left_out.append((reason, printable(path.relative_to(tree))))
+    languages = {language: -(-size // BYTES_PER_LINE) for language, size in sizes.items()}
+    return languages, not_counted(left_out)
+
+
+def is_text(path: Path) -> bool:
+    """Tell whether a file is text, as git does: by a NUL near its beginning."""
+    with path.open("rb") as file:
+        return b"\0" not in file.read(LOOKED_AT)
+
+
+def printable(path: Path | str) -> str:
+    """Return a path as text that can be shown and stored, whatever bytes it holds."""
+    return os.fsencode(path).decode(errors="replace")

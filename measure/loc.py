@@ -6,13 +6,14 @@ import json
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
 from . import estimate
-from .cloc import ClocFailed, find_cloc
+from .cloc import ClocFailed, ClocMissing, find_cloc
 from .command import Deadline, run
-from .figures import Count, Options, out_of_memory
+from .figures import Count, NotCounted, Options, not_counted, out_of_memory
 from .leash import Leash
 from .standby import server_of
 
@@ -20,6 +21,7 @@ PYGOUNT = Path(__file__).with_name("pygount_count.py")
 # Each counter leaves some of the time limit to the next.
 SHARE_OF_CLOC = 0.6
 SHARE_OF_PYGOUNT = 0.8
+MEGABYTE = 1024 * 1024
 
 
 def best_counter(options: Options) -> str:
@@ -47,30 +49,54 @@ def count(tree: Path, scratch: Path, options: Options, deadline: Deadline, leash
             server_of(cloc),
         )
         # The table tells the version, so a process that counts only once need not ask for it.
-        return _count("cloc", f"cloc {table.version or cloc.version()}", None, table.languages)
+        counter = f"cloc {table.version or cloc.version()}"
+        return _count("cloc", counter, table.languages, not_counted=table.not_counted)
     except CommandOutOfMemory as error:
         raise out_of_memory("counting its lines", options) from error
     except ClocFailed as error:
-        reason = str(error)
+        reason, failed = str(error), not isinstance(error, ClocMissing)
     try:
         found = _run_pygount(tree, scratch, options, deadline.left(SHARE_OF_PYGOUNT), leash)
-        return _count("pygount", f"pygount {found[0]}", reason, found[1])
+        left_out, size = _left_out(found, tree)
+        if size <= found["bytes"]:
+            counter = f"pygount {found['version']}"
+            return _count("pygount", counter, found["languages"], reason, failed, left_out)
+        reason += f"; pygount would have left out {size // MEGABYTE} MB of large files"
     except CommandTimeout:
         reason += "; pygount took too long"
     except CommandError as error:
         reason += f"; pygount failed with code {error.code}"
     except (ValueError, KeyError, TypeError):
         reason += "; pygount wrote something that is not its table"
-    return _count("estimate", f"estimate {estimate.VERSION}", reason, estimate.estimate(tree))
+    languages, left_out = estimate.estimate(tree)
+    return _count("estimate", f"estimate {estimate.VERSION}", languages, reason, failed, left_out)
 
 
-def _count(source: str, counter: str, reason: str | None, languages: dict[str, int]) -> Count:
-    return Count(sum(languages.values()), source, counter, reason, languages)
+def _count(
+    source: str,
+    counter: str,
+    languages: dict[str, int],
+    reason: str | None = None,
+    cloc_failed: bool = False,
+    not_counted: tuple[NotCounted, ...] = (),
+) -> Count:
+    loc = sum(languages.values())
+    return Count(loc, source, counter, reason, languages, cloc_failed, not_counted)
+
+
+def _left_out(found: dict[str, Any], tree: Path) -> tuple[tuple[NotCounted, ...], int]:
+    """Return the text files that pygount left out, and the size of those that were too large."""
+    large = {path: size for path, size in found["too_large"] if estimate.is_text(tree / path)}
+    files = [("larger than 10 MB", path) for path in large]
+    files += [("pygount failed", path) for path in found["failed"]]
+    files += [("generated", path) for path in found["generated"]]
+    named = ((reason, estimate.printable(path)) for reason, path in files)
+    return not_counted(named), sum(large.values())
 
 
 def _run_pygount(
     tree: Path, scratch: Path, options: Options, timeout: float, leash: Leash
-) -> tuple[str, dict[str, int]]:
+) -> dict[str, Any]:
     env = {
         "PATH": options.search_path,
         "TMPDIR": str(scratch),
@@ -87,8 +113,8 @@ def _run_pygount(
         memory_mb=options.memory_mb,
         leash=leash,
     ).stdout
-    result = json.loads(output)
-    return str(result["version"]), {str(k): int(v) for k, v in result["languages"].items()}
+    found: dict[str, Any] = json.loads(output)
+    return found
 
 
 def _pygount_counter() -> str | None:

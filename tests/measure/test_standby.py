@@ -72,7 +72,9 @@ def counted(tree: Path, chosen: Options, scratch: Path) -> Count:
 
 
 def plain_count(tree: Path) -> int:
-    table = subprocess.run(["cloc", "--csv", "."], cwd=tree, capture_output=True, check=True)
+    table = subprocess.run(
+        ["cloc", "--csv", "--timeout", "0", "."], cwd=tree, capture_output=True, check=True
+    )
     return int(table.stdout.decode().strip().rpartition(",")[2])
 
 

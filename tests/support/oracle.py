@@ -110,7 +110,7 @@ def _new_name(path: str) -> str:
 
 
 def _loc(clone: Path, excluded: set[str]) -> int:
-    command = ["cloc", "--csv", "."]
+    command = ["cloc", "--csv", "--timeout", "0", "."]
     if excluded:
         command.insert(1, f"--exclude-dir={','.join(sorted(excluded))}")
     for line in _run(command, clone).decode(errors="replace").splitlines():
