@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import flask_migrate
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -248,3 +250,41 @@ def test_the_command_upgrades_too(first_release, tmp_path):
     with opened(first_release):
         assert differences() == []
         assert_rows_kept()
+
+
+def test_refreshes_of_an_earlier_release_are_bounded(empty_database_url):
+    with opened(empty_database_url) as app:
+        flask_migrate.upgrade(revision="0002")
+        failures = [
+            {"name": f"repo{number}", "private": False, "reason": "r" * 900} for number in range(30)
+        ]
+        insert = text(
+            "INSERT INTO refresh_job (id, status, created_at, completed_at, error_message,"
+            " failures, repositories_processed, total_repositories)"
+            " VALUES (:id, :status, :at, :at, :message, :failures, 30, 31)"
+        )
+        newest = datetime(2026, 1, 1)
+        rows = [
+            {
+                "id": f"{number:04}",
+                "status": "completed" if number in (0, 1100) else "failed",
+                "at": f"{newest - timedelta(minutes=number)}.000000",
+                "message": "rate limited" if number else None,
+                "failures": None if number else json.dumps(failures),
+            }
+            for number in range(1200)
+        ]
+        db.session.execute(insert, rows)
+        db.session.commit()
+
+        upgrade_database(app)
+
+        assert db.session.scalar(select(func.count(RefreshJob.id))) == 1000
+        first = db.session.get_one(RefreshJob, "0000")
+        assert (first.failed_repositories, len(first.failures or ())) == (30, 20)
+        message = first.explain(PrivateMode.SHOW) or ""
+        assert message.startswith("30 of 31 repositories could not be measured")
+        assert message.endswith("and 10 more")
+        assert len(message) < 11_000
+        # Only of the first release nobody knows whether a message names a private repository.
+        assert db.session.get_one(RefreshJob, "0001").explain(PrivateMode.HIDE) == "rate limited"
