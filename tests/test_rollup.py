@@ -11,13 +11,14 @@ from figures import rollup
 from models import Project, db
 from tests.support.databases import opened
 
+pytestmark = pytest.mark.dialect
+
 SHOW, COUNT, HIDE = PrivateMode.SHOW, PrivateMode.COUNT, PrivateMode.HIDE
 
 
 @pytest.fixture(autouse=True)
 def _tables(database_url: str) -> Iterator[None]:
     with opened(database_url):
-        db.create_all()
         yield
 
 

@@ -57,22 +57,26 @@ def test_the_last_completed_refresh_says_when_the_next_is_due(app: Flask, schedu
     assert not due(app, schedule)
 
 
+@pytest.mark.dialect
 def test_a_refresh_is_due_an_interval_after_the_last_completed_one(app: Flask):
     ended(app, "completed", hours=24)
 
     assert due(app)
 
 
+@pytest.mark.dialect
 def test_a_failed_refresh_is_tried_again_after_a_pause(app: Flask, schedule: Schedule):
     ended(app, "failed", minutes=14)
     assert not due(app, schedule)
 
 
+@pytest.mark.dialect
 def test_a_failed_refresh_is_tried_again(app: Flask, schedule: Schedule):
     ended(app, "failed", minutes=16)
     assert due(app, schedule)
 
 
+@pytest.mark.dialect
 def test_a_first_refresh_that_failed_starts_again_at_the_next_start(app: Flask):
     ended(app, "failed", seconds=5)
 
@@ -96,6 +100,7 @@ def test_a_wait_is_logged_once_with_its_end(app: Flask, caplog: pytest.LogCaptur
     assert timedelta(minutes=14) < at - utc_now() < timedelta(minutes=15)
 
 
+@pytest.mark.dialect
 @pytest.mark.parametrize("status", ["queued", "running"])
 def test_nothing_is_due_while_a_refresh_is_active(app: Flask, status: str):
     with app.app_context():

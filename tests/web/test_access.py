@@ -145,6 +145,7 @@ def test_without_a_token_configured_anybody_may_ask(app_of):
 # The least interval
 
 
+@pytest.mark.dialect
 def test_a_refresh_just_completed_answers_for_the_next(app_of, redis_server: RedisServer):
     app = app_of(REFRESH_MIN_INTERVAL="60", REDIS_URL=redis_server.url)
     completed = complete_a_refresh(app, seconds_ago=10)
@@ -163,6 +164,7 @@ def test_a_refresh_just_completed_answers_for_the_next(app_of, redis_server: Red
     assert len(client.get("/api/refresh/jobs").get_json()) == 1
 
 
+@pytest.mark.dialect
 def test_after_the_interval_a_refresh_starts(app_of, redis_server: RedisServer):
     app = app_of(REFRESH_MIN_INTERVAL="60", REDIS_URL=redis_server.url)
     completed = complete_a_refresh(app, seconds_ago=61)

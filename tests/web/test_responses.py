@@ -58,6 +58,7 @@ def test_an_answer_is_made_once_for_a_revision(client: FlaskClient, app: Flask):
     assert made == list(READS)
 
 
+@pytest.mark.dialect
 @pytest.mark.parametrize(
     "write",
     [
@@ -78,6 +79,7 @@ def test_every_kind_of_write_shows_at_once(client: FlaskClient, app: Flask, writ
     assert client.get("/api/projects").headers["ETag"] != before["/api/projects"].headers["ETag"]
 
 
+@pytest.mark.dialect
 def test_a_write_that_is_rolled_back_changes_nothing(client: FlaskClient, app: Flask):
     with app.app_context():
 
@@ -93,6 +95,7 @@ def test_a_write_that_is_rolled_back_changes_nothing(client: FlaskClient, app: F
         assert db.session.scalar(text("SELECT value FROM revision")) == revision
 
 
+@pytest.mark.dialect
 def test_what_another_process_wrote_shows_at_once(client: FlaskClient, app: Flask):
     url = app.config["SQLALCHEMY_DATABASE_URI"]
     other = create_engine(url, **engine_options(url))
@@ -103,6 +106,7 @@ def test_what_another_process_wrote_shows_at_once(client: FlaskClient, app: Flas
     other.dispose()
 
 
+@pytest.mark.dialect
 def test_readers_beside_a_writer_never_see_less_than_was_committed(app: Flask):
     committed = [0]
     faults: list[tuple[int, int]] = []
@@ -199,6 +203,7 @@ def test_what_is_kept_is_bounded(app: Flask, monkeypatch):
     assert 0 < layer.kept_bytes <= 20_000
 
 
+@pytest.mark.dialect
 def test_a_day_of_activity_counts_as_a_change(client: FlaskClient, app: Flask):
     from models import ActivityDay
 
