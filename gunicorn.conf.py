@@ -33,7 +33,7 @@ worker_class = "web.server.BufferingThreadWorker"
 # A refresh without Redis runs inside a request and may take many minutes. A threaded worker shows
 # signs of life while its threads are busy, so it is not killed for that. How many workers there
 # are is WEB_CONCURRENCY's to say, which gunicorn and Heroku both know. The threads are many, since
-# those that wait their turn to put a long answer together (web/api.py) must leave some for others.
+# those that wait for an answer that another one makes (web/responses.py) leave some for others.
 threads = 32
 timeout = 60
 graceful_timeout = 20

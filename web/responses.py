@@ -43,7 +43,9 @@ KEPT_BYTES: Final = 32 * 1024 * 1024
 SMALLEST_COMPRESSED: Final = 500  # bytes; below it the header of gzip outweighs what it saves
 # A conditional or compressed answer is made here, from the whole one.
 OURS: Final = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_ACCEPT_ENCODING", "HTTP_RANGE")
-STRIPES: Final = 64
+# Answers made at once. More would be ready no sooner, and would keep short ones waiting.
+MADE_AT_ONCE: Final = 2
+CONNECTIONS: Final = 4
 
 
 def kept(view: View) -> View:
@@ -106,7 +108,7 @@ class KeptResponses:
         self._kept: OrderedDict[Key, Kept] = OrderedDict()
         self.kept_bytes = 0
         self._lock = threading.Lock()
-        self._making = tuple(threading.Lock() for _ in range(STRIPES))
+        self._making = tuple(threading.Lock() for _ in range(MADE_AT_ONCE))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -116,7 +118,7 @@ class KeptResponses:
             return self._wsgi_app(environ, start_response)
         answer = self._find(key, revision)
         if answer is None:
-            with self._making[hash(key) % STRIPES]:
+            with self._making[hash(key) % MADE_AT_ONCE]:
                 answer = self._find(key, revision)
                 if answer is None:
                     made = self._make(environ, key, revision)
@@ -225,6 +227,9 @@ class _RevisionReader:
         with app.app_context():
             self._engine = db.engine
         self._connections: list[tuple[int, PoolProxiedConnection]] = []
+        # Plans of hosted databases allow few connections, and a reading takes a tenth of a
+        # millisecond: more at once would bring nothing.
+        self._places = threading.BoundedSemaphore(CONNECTIONS)
         # A connection of the process that this one was forked from is never closed here: that
         # would end it for both.
         self._inherited: list[PoolProxiedConnection] = []
@@ -232,6 +237,10 @@ class _RevisionReader:
 
     def read(self) -> int | None:
         """Return the revision, or None where it cannot be had."""
+        with self._places:
+            return self._read()
+
+    def _read(self) -> int | None:
         for _ in range(2):
             try:
                 connection = self._take()
