@@ -1,4 +1,5 @@
 # make run      start the API on port 5001
+# make demo     start it for a made-up account, without a token
 # make test     every check, and every test that does not take long
 # make test-all every check and every test: long ones, and all on PostgreSQL as well as on SQLite
 # PYTHON=…      the Python to build on, where the one that is found is not the one that is meant
@@ -7,10 +8,13 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 PYTHON ?=
 
-.PHONY: run test test-all lint format clean
+.PHONY: run demo test test-all lint format clean
 
 run: $(VENV)/.installed
 	@exec $(VENV)/bin/python app.py
+
+demo: $(VENV)/.installed
+	@exec $(VENV)/bin/python -m demo
 
 test: lint
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal
