@@ -236,7 +236,7 @@ def test_one_repository_gone_or_blocked_does_not_stop_the_others(
     world.push("beta")
     world.git.fail("alpha", status=status)
     if status == 404:
-        world.api.fail(f"^/repositories/{world.api._id('alpha')}", 404, times=None)
+        world.api.fail(f"^/repositories/{world.api.id_of('alpha')}", 404, times=None)
     else:
         world.api.block("alpha", status)
 

@@ -138,7 +138,7 @@ class GitHubApi:
     def update(self, repository: int | str, **fields: Any) -> None:
         """Change fields, as a push or a change of settings does (pushed_at: a datetime)."""
         with self._lock:
-            github_id = self._id(repository)
+            github_id = self.id_of(repository)
             languages = fields.pop("languages", None)
             if languages is not None:
                 self._languages[github_id] = languages
@@ -153,7 +153,7 @@ class GitHubApi:
     def remove(self, repository: int | str) -> None:
         """Delete a repository: it is not listed any more, and answers 404."""
         with self._lock:
-            github_id = self._id(repository)
+            github_id = self.id_of(repository)
             for kept in (self._repositories, self._rendered, self._languages):
                 kept.pop(github_id, None)
             self._ids = {name: kept for name, kept in self._ids.items() if kept != github_id}
@@ -161,15 +161,16 @@ class GitHubApi:
 
     def rename(self, repository: int | str, name: str) -> None:
         """Rename a repository: its former address answers 301."""
-        github_id = self._id(repository)
+        github_id = self.id_of(repository)
         self._name(github_id, self._repositories[github_id]["owner"]["login"], name)
 
     def transfer(self, repository: int | str, owner: str) -> None:
         """Give a repository to somebody else: listed no more, its former address answers 301."""
-        github_id = self._id(repository)
+        github_id = self.id_of(repository)
         self._name(github_id, owner, self._repositories[github_id]["name"])
 
-    def _id(self, repository: int | str) -> int:
+    def id_of(self, repository: int | str) -> int:
+        """Return the id of a repository that is named by its id, its name or `owner/name`."""
         if isinstance(repository, int):
             return repository
         return self._ids[repository if "/" in repository else f"{self.login}/{repository}"]
@@ -210,7 +211,7 @@ class GitHubApi:
 
     def block(self, repository: int | str, status: int = 451) -> None:
         """Block a repository for legal reasons (451) or breach of terms (403)."""
-        entry = self._repositories[self._id(repository)]
+        entry = self._repositories[self.id_of(repository)]
         reason = {"reason": "dmca" if status == 451 else "tos", "created_at": entry["created_at"]}
         body = {"message": "Repository access blocked", "block": reason | {"html_url": None}}
         address = rf"^(/repos/{re.escape(entry['full_name'])}|/repositories/{entry['id']})\b"
@@ -369,7 +370,7 @@ class GitHubApi:
             answer = _json({"message": "Moved Permanently", "url": moved}, 301)
             return answer._replace(headers={"Location": moved})
         try:
-            github_id = self._id(int(number) if number else full_name)
+            github_id = self.id_of(int(number) if number else full_name)
             if not self._is_seen(github_id):
                 return _message(404, "Not Found")
         except KeyError:
