@@ -161,6 +161,23 @@ def _json_text(element: json_text, compiler: SQLCompiler, **options: Any) -> str
     return f"CAST({compiler.process(element.clauses, **options)} AS TEXT)"
 
 
+class json_members(FunctionElement[Any]):
+    """Return a row with `key` and `value` for each member of a CleanJSON column's object."""
+
+    name = "json_members"
+    inherit_cache = True
+
+
+@compiles(json_members, "sqlite")
+def _json_members_sqlite(element: json_members, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(json_members, "postgresql")
+def _json_members_postgresql(element: json_members, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each_text({compiler.process(element.clauses, **options)})"
+
+
 class in_code_point_order(FunctionElement[str]):
     """Sort a text column as Python does, whatever the database's language is."""
 

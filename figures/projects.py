@@ -84,8 +84,20 @@ def count_projects(conditions: Iterable[ColumnElement[bool]]) -> int:
     return db.session.scalar(select(func.count(Project.id)).where(*conditions)) or 0
 
 
+def named(name: str, private_mode: PrivateMode) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of the one project with this name, if an answer may name it."""
+    return (*visible(private_mode), Project.name == name)
+
+
+def is_visible(name: str, private_mode: PrivateMode) -> bool:
+    """Tell whether there is a project with exactly this name that an answer may name."""
+    # See find_visible on why the name is compared again.
+    found = db.session.scalar(select(Project.name).where(*named(name, private_mode)))
+    return found is not None and found == name
+
+
 def find_visible(name: str, private_mode: PrivateMode) -> dict[str, Any] | None:
     """Return the project with exactly this name, if an answer may name it."""
-    found = fetch_projects((*visible(private_mode), Project.name == name))
+    found = fetch_projects(named(name, private_mode))
     # What cannot be stored is left out of the name before the database sees it: "a\0b" finds "ab".
     return found[0] if found and found[0]["name"] == name else None

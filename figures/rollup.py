@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    SQLColumnExpression,
+    cast,
+    func,
+    select,
+    true,
+)
 
 from config import PrivateMode
-from database.types import to_iso_utc
+from database.types import json_members, to_iso_utc
 from figures.projects import BY_NAME, counted, visible
 from models import Project, RefreshJob, RefreshStatus, db
 
@@ -50,6 +59,7 @@ def compute(private_mode: PrivateMode = PrivateMode.SHOW) -> dict[str, Any]:
             }
             for language, projects, loc in languages
         },
+        "languages_loc": languages_loc(counted(private_mode)),
         "averages": {
             "loc_per_project": _ratio(total.loc, count),
             "commits_per_project": _ratio(total.commits, count),
@@ -58,6 +68,21 @@ def compute(private_mode: PrivateMode = PrivateMode.SHOW) -> dict[str, Any]:
         },
         "refreshed_at": to_iso_utc(last_completed()),
     }
+
+
+def languages_loc(conditions: Iterable[ColumnElement[bool]]) -> dict[str, int]:
+    """Return the code lines of each language, added up over projects, most lines first."""
+    members = json_members(Project.languages_loc).table_valued("key", "value")
+    lines = func.sum(cast(members.c.value, BigInteger))
+    query = (
+        select(members.c.key, lines)
+        .select_from(Project)
+        .join(members, true())
+        .where(*conditions)
+        .group_by(members.c.key)
+    )
+    found = [(language, int(loc)) for language, loc in db.session.execute(query)]
+    return dict(sorted(found, key=lambda item: (-item[1], item[0])))
 
 
 def last_completed() -> Any:

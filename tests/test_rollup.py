@@ -49,6 +49,7 @@ def test_without_projects():
         "project_with_most_commits": None,
         "most_common_language": None,
         "languages_breakdown": {},
+        "languages_loc": {},
         "averages": {
             "loc_per_project": 0,
             "commits_per_project": 0,
@@ -104,6 +105,7 @@ def test_every_figure():
             "C": {"project_count": 1, "total_loc": 501, "percentage_of_projects": 33.3},
             "Python": {"project_count": 2, "total_loc": 1007, "percentage_of_projects": 66.7},
         },
+        "languages_loc": {},
         "averages": {
             "loc_per_project": 502.7,
             "commits_per_project": 10.3,
@@ -177,3 +179,18 @@ def test_a_project_not_yet_matched_may_be_private():
     assert compute(unmatched, SHOW)["project_with_most_loc"]["name"] == "old"
     assert compute(unmatched, COUNT)["project_with_most_loc"] is None
     assert compute(unmatched, HIDE)["total_projects"] == 0
+
+
+def test_code_lines_of_each_language_are_added_up():
+    projects = [
+        project("a", loc=30, languages_loc={"Python": 2_500_000_000, "C": 10}),
+        project("b", loc=25, languages_loc={"Python": 2_500_000_000, "A": 10, "J\"S'\u00e9": 1}),
+        project("c"),
+        project("d", languages_loc={}),
+        project("e", private=True, languages_loc={"Rust": 7}),
+        project("f", empty=True, languages_loc={"COBOL": 7}),
+    ]
+    counted = {"Python": 5_000_000_000, "A": 10, "C": 10, "Rust": 7, "J\"S'\u00e9": 1}
+    assert list(compute(projects)["languages_loc"].items()) == list(counted.items())
+    assert rollup.compute(COUNT)["languages_loc"] == counted
+    assert "Rust" not in rollup.compute(HIDE)["languages_loc"]

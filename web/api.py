@@ -14,14 +14,28 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config import PrivateMode, Settings
 from database.engine import NO_DATABASE
-from database.types import to_iso_utc
+from database.types import to_iso_utc, utc_now
 from errors import RefreshError, TokenWrong
-from figures import rollup
-from figures.projects import count_projects, fetch_projects, find_visible, visible
+from figures import activity, rollup
+from figures.projects import (
+    count_projects,
+    counted,
+    fetch_projects,
+    find_visible,
+    is_visible,
+    named,
+    visible,
+)
 from jobs import Outcome, RefreshResult, request_refresh
 from models import RefreshJob, RefreshStatus, db, recent_jobs
 from refresh import queue, store
-from web.parameters import ProjectQuery, links, parse_project_query
+from web.parameters import (
+    TIME_PARAMETERS,
+    ProjectQuery,
+    links,
+    parse_project_query,
+    parse_time_query,
+)
 from web.responses import kept
 
 VERSION = "2.1.0"
@@ -32,13 +46,17 @@ ENDPOINTS = {
     "GET /api/health": "Whether the service works: database, Redis, GitHub's quota",
     "GET /api/projects": "The projects with their figures, newest last commit first",
     "GET /api/project/<name>": "One project",
+    "GET /api/project/<name>/history": "One project's commits, additions and deletions by period",
     "GET /api/metrics": "The figures across all projects",
     "GET /api/overview": "The figures across all projects, and the projects, in one answer",
+    "GET /api/activity": "Commits by day, week, month or year, streaks, the busiest weekday",
     "GET /api/openapi.json": "This API, described for programs",
     "POST /api/refresh": "Measure what has changed; ?force=true measures everything",
     "GET /api/refresh/status/<job_id>": "One refresh and its progress",
     "GET /api/refresh/jobs": "The 10 most recent refreshes",
 }
+
+NO_PROJECT = {"error": "no such project"}
 
 blueprint = Blueprint("api", __name__)
 
@@ -115,8 +133,33 @@ def show_project(name: str) -> ResponseReturnValue:
     """Return one project."""
     project = find_visible(name, _mode())
     if project is None:
-        return {"error": "no such project"}, 404
+        return NO_PROJECT, 404
     return project
+
+
+@blueprint.get("/api/project/<name>/history")
+@kept
+def show_history(name: str) -> ResponseReturnValue:
+    """Return one project's changes by period."""
+    query = parse_time_query(request.args)
+    if not is_visible(name, _mode()):
+        return NO_PROJECT, 404
+    days = activity.fetch_days(named(name, _mode()), query.first, query.last)
+    return {"project": name, **activity.history_to_json(days, query.granularity)}
+
+
+@blueprint.get("/api/activity")
+@kept
+def show_activity() -> ResponseReturnValue:
+    """Return the changes by period, streaks and the busiest weekday of one project or of all."""
+    query = parse_time_query(request.args, ("project", *TIME_PARAMETERS))
+    name = query.project
+    if name is not None and not is_visible(name, _mode()):
+        return NO_PROJECT, 404
+    conditions = counted(_mode()) if name is None else named(name, _mode())
+    days = activity.fetch_days(conditions, query.first, query.last)
+    today = utc_now().date()
+    return {"project": name, **activity.activity_to_json(days, query.granularity, today)}
 
 
 @blueprint.get("/api/metrics")

@@ -1,22 +1,21 @@
-"""The parameters that choose, sort and cut a list of projects, checked."""
+"""The parameters that choose, sort and cut a list of projects or a time, checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from datetime import date
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, func
 from werkzeug.datastructures import MultiDict
 
 from errors import BadParameter
+from figures.days import Granularity
 from figures.projects import BY_NAME, PROJECT_FIELDS
 from models import Project
-
-T = TypeVar("T")
-
-LARGEST = 1_000_000
+from web.query import Values, boolean, day, one_of, only_known, whole
 
 # What a list may be sorted by: the fields that have an order which means something.
 SORT_COLUMNS: Final[Mapping[str, SQLColumnExpression[Any]]] = {
@@ -34,6 +33,7 @@ SORT_COLUMNS: Final[Mapping[str, SQLColumnExpression[Any]]] = {
     "name": BY_NAME,
 }
 ASCENDING_BY_DEFAULT: Final = ("name", "primary_language")
+TIME_PARAMETERS: Final = ("from", "to", "by")
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,43 @@ def parse_project_query(arguments: MultiDict[str, str]) -> ProjectQuery:
 
     Raises BadParameter, which names the first fault.
     """
-    values = _only_known(arguments)
-    sort = values.read("sort", _one_of(SORT_COLUMNS), "last_finished")
+    values = only_known(arguments, PARAMETERS)
+    sort = values.read("sort", one_of(SORT_COLUMNS), "last_finished")
     ascending = sort in ASCENDING_BY_DEFAULT
-    order = values.read("order", _one_of(("asc", "desc")), "asc" if ascending else "desc")
+    order = values.read("order", one_of(("asc", "desc")), "asc" if ascending else "desc")
     return ProjectQuery(
         sort=sort,
         descending=order == "desc",
         conditions=tuple(_conditions(values)),
         fields=values.read("fields", _fields, tuple(PROJECT_FIELDS)),
-        limit=values.read("limit", _whole(1), None),
-        offset=values.read("offset", _whole(0), 0),
+        limit=values.read("limit", whole(1), None),
+        offset=values.read("offset", whole(0), 0),
+    )
+
+
+@dataclass(frozen=True)
+class TimeQuery:
+    """What a request about a time asks for; None where it does not say."""
+
+    project: str | None
+    first: date | None
+    last: date | None
+    granularity: Granularity
+
+
+def parse_time_query(
+    arguments: MultiDict[str, str], known: tuple[str, ...] = TIME_PARAMETERS
+) -> TimeQuery:
+    """Check the parameters that choose a time and how it is divided; raise BadParameter."""
+    values = only_known(arguments, known)
+    first, last = values.read("from", day, None), values.read("to", day, None)
+    if first is not None and last is not None and last < first:
+        raise BadParameter("to: it is before from")
+    return TimeQuery(
+        project=values.read("project", str, None),
+        first=first,
+        last=last,
+        granularity=Granularity(values.read("by", one_of(tuple(Granularity)), "month")),
     )
 
 
@@ -90,7 +116,7 @@ def links(path: str, arguments: MultiDict[str, str], query: ProjectQuery, total:
     )
 
 
-def _conditions(values: _Values) -> list[ColumnElement[bool]]:
+def _conditions(values: Values) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     language = values.read("language", str, None)
     if language is not None:
@@ -100,7 +126,7 @@ def _conditions(values: _Values) -> list[ColumnElement[bool]]:
     if text:
         found.append(func.lower(Project.name).contains(text.lower(), autoescape=True))
     for name, column in (("private", Project.private), ("archived", Project.archived)):
-        wanted = values.read(name, _boolean, None)
+        wanted = values.read(name, boolean, None)
         if wanted is not None:
             found.append(column.is_(wanted))
     return found
@@ -117,53 +143,6 @@ PARAMETERS: Final = (
     "limit",
     "offset",
 )
-
-
-class _Values:
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
-
-    def read(self, name: str, parse: Callable[[str], T], default: T | Any) -> T | Any:
-        """Return a parameter's value; raise BadParameter where it cannot be used."""
-        if name not in self._values:
-            return default
-        try:
-            return parse(self._values[name])
-        except ValueError as error:
-            raise BadParameter(f"{name}: {error}") from None
-
-
-def _only_known(arguments: MultiDict[str, str]) -> _Values:
-    for name, given in arguments.lists():
-        if name not in PARAMETERS:
-            raise BadParameter(f"there is no parameter {name[:60]!a} here")
-        if len(given) > 1:
-            raise BadParameter(f"{name}: it is given more than once")
-    return _Values(arguments.to_dict())
-
-
-def _one_of(words: Mapping[str, Any] | tuple[str, ...]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"right is one of {', '.join(words)}")
-        return text
-
-    return parse
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= LARGEST:
-            raise ValueError(f"right is a whole number from {least} to {LARGEST}")
-        return int(text)
-
-    return parse
-
-
-def _boolean(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("right is true or false")
-    return text == "true"
 
 
 def _fields(text: str) -> tuple[str, ...]:
