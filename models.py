@@ -49,6 +49,8 @@ ACTIVE = (RefreshStatus.QUEUED, RefreshStatus.RUNNING)
 FAILURES_NAMED = 20
 """A refresh names this many repositories that failed, and counts the others."""
 
+UNNAMED = "a private repository"
+
 
 class Project(Base):
     """Hold a repository's figures as they were last measured; NULL is a figure not known."""
@@ -166,12 +168,8 @@ class RefreshJob(Base):
             return "the message of an earlier release is not shown"
         if self.error_message or not self.failures:
             return self.error_message
-        named = self._names_to_show(show)
-        reasons = [
-            f"{failure['name'] if failure['name'] in named else 'a private repository'}: "
-            f"{failure['reason']}"
-            for failure in self.failures
-        ]
+        told = self._name_tasks(show, self.failures)
+        reasons = [f"{failure['name']}: {failure['reason']}" for failure in told]
         failed = max(self.failed_repositories or 0, len(reasons))
         total = max(self.total_repositories, failed)
         noun = "repository" if total == 1 else "repositories"
@@ -179,19 +177,43 @@ class RefreshJob(Base):
             reasons.append(f"and {failed - len(reasons)} more")
         return f"{failed} of {total} {noun} could not be measured: {'; '.join(reasons)}"
 
-    def _names_to_show(self, show_all: bool) -> set[str]:
-        """Choose which failed repositories may be named, as things are today."""
-        failures = self.failures or ()
-        if show_all:
-            return {failure["name"] for failure in failures}
-        # What was public when it failed may have turned private since.
-        names = [failure["name"] for failure in failures if not failure["private"]]
-        return set(
-            db.session.scalars(select(Project.name).where(Project.name.in_(names), *KNOWN_PUBLIC))
+    def _name_tasks(self, show_all: bool, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Name repositories, and why they failed, as far as they may be named today."""
+        named = {task["name"] for task in tasks}
+        if not show_all:
+            # What was public when it failed may have turned private since.
+            names = [task["name"] for task in tasks if not task["private"]]
+            named = set(
+                db.session.scalars(
+                    select(Project.name).where(Project.name.in_(names), *KNOWN_PUBLIC)
+                )
+            )
+        return [
+            {
+                "name": task["name"] if task["name"] in named else UNNAMED,
+                "reason": task["reason"],
+            }
+            for task in tasks
+        ]
+
+    def _fetch_tasks(self, state: TaskState) -> list[dict[str, Any]]:
+        tasks = db.session.scalars(
+            select(RefreshTask)
+            .where(RefreshTask.refresh_id == self.id, RefreshTask.state == state)
+            .order_by(RefreshTask.name)
+            .limit(FAILURES_NAMED)
         )
+        return [
+            {"name": task.name, "private": task.private, "reason": task.reason or ""}
+            for task in tasks
+        ]
 
     def to_json(self, private_mode: PrivateMode) -> dict[str, Any]:
         """Give the refresh as clients know it, without private names unless these are shown."""
+        show = private_mode is PrivateMode.SHOW
+        running = self.status == RefreshStatus.RUNNING
+        failures = self._fetch_tasks(TaskState.FAILED) if running else self.failures or []
+        current = self._fetch_tasks(TaskState.RUNNING) if running else []
         return {
             "id": self.id,
             "status": self.status,
@@ -201,6 +223,8 @@ class RefreshJob(Base):
             "repositories_processed": self.repositories_processed,
             "total_repositories": self.total_repositories,
             "progress": self.progress,
+            "current": [task["name"] for task in self._name_tasks(show, current)],
+            "failures": self._name_tasks(show, failures),
         }
 
 

@@ -83,6 +83,7 @@ def open_refresh(forced: bool) -> tuple[RefreshJob, bool]:
             .returning(RefreshJob)
         ).one()
         _delete_old(session)
+        raise_revision(session)  # pages tell that a refresh is under way
         return row
 
     while True:
@@ -354,6 +355,7 @@ def _fail(session: Session, which: ColumnElement[bool], message: str) -> bool:
     for refresh_id in ended:
         _delete_tasks(session, refresh_id)
         _delete_old(session)
+        raise_revision(session)  # pages tell why it failed
     return bool(ended)
 
 

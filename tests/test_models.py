@@ -254,6 +254,8 @@ def test_a_refresh_looks_as_clients_know_it(tables):
         "repositories_processed": 1,
         "total_repositories": 3,
         "progress": 33.3,
+        "current": [],
+        "failures": [],
     }
 
 
@@ -311,3 +313,54 @@ def test_the_latest_refreshes_come_first(tables):
     )
     latest = [job.id for job in db.session.scalars(recent_jobs())]
     assert latest == [f"{n:02}" for n in range(11, 1, -1)]
+
+
+def running_refresh():
+    """Store a refresh under way: of each of two repositories one is private."""
+    refresh = RefreshJob(id="a" * 36, status=RefreshStatus.RUNNING, total_repositories=5)
+    store(
+        Project(name="open", github_id=1),
+        Project(name="hidden", github_id=2, private=True),
+        Project(name="turned-private", github_id=3, private=True),
+        refresh,
+    )
+    states = {"open": "running", "hidden": "running", "turned-private": "failed", "waits": "queued"}
+    store(
+        *(
+            RefreshTask(
+                refresh_id=refresh.id,
+                github_id=number,
+                position=number,
+                name=name,
+                private=name == "hidden",
+                facts={},
+                state=state,
+                reason="too large" if state == "failed" else None,
+            )
+            for number, (name, state) in enumerate(states.items())
+        )
+    )
+    return refresh
+
+
+def test_a_refresh_tells_what_is_measured_now(tables):
+    answer = running_refresh().to_json(SHOW)
+    assert answer["current"] == ["hidden", "open"]
+    assert answer["failures"] == [{"name": "turned-private", "reason": "too large"}]
+
+
+@pytest.mark.parametrize("mode", [COUNT, HIDE])
+def test_a_refresh_under_way_names_no_private_repository(tables, mode):
+    answer = running_refresh().to_json(mode)
+    assert answer["current"] == ["a private repository", "open"]
+    assert answer["failures"] == [{"name": "a private repository", "reason": "too large"}]
+
+
+def test_a_refresh_that_has_ended_measures_nothing(tables):
+    refresh = running_refresh()
+    refresh.status = RefreshStatus.COMPLETED
+    refresh.failures = [{"name": "open", "private": False, "reason": "gone"}]
+    store(refresh)
+    answer = refresh.to_json(COUNT)
+    assert answer["current"] == []
+    assert answer["failures"] == [{"name": "open", "reason": "gone"}]

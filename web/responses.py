@@ -1,4 +1,4 @@
-"""Answers that are kept for as long as the figures' revision stands.
+"""Answers that are kept for as long as the figures' revision stands, and until the day ends.
 
 What is kept is answered before Flask: of the time that a small answer takes, Flask and SQLAlchemy
 would be nine tenths. The revision is read from the database on every request, before the data, so
@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 View = TypeVar("View", bound=Callable[..., Any])
 Headers = list[tuple[str, str]]
 Key = tuple[str, str, str | None]
+# The figures' revision, and the UTC day counted from 1970.
+State = tuple[int, int]
 
 KEEP: Final = "project_tracker.keep"
 KEPT_BYTES: Final = 32 * 1024 * 1024
@@ -46,12 +49,13 @@ OURS: Final = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_ACCEPT_ENCO
 # Answers made at once. More would be ready no sooner, and would keep short ones waiting.
 MADE_AT_ONCE: Final = 2
 CONNECTIONS: Final = 4
+DAY: Final = 86_400  # seconds
 
 
 def kept(view: View) -> View:
-    """Keep a view's good answers until the figures change.
+    """Keep a view's good answers until the figures change or the UTC day ends.
 
-    They may depend on nothing but the path, the query, the settings and the figures.
+    They may depend on nothing but the path, the query, the settings, the figures and today's date.
     """
 
     @wraps(view)
@@ -80,9 +84,9 @@ class JSONProvider(DefaultJSONProvider):
 
 @dataclass(frozen=True)
 class Kept:
-    """An answer as it was made from one revision: body, compressed body and headers."""
+    """An answer as it was made in one state: body, compressed body and headers."""
 
-    revision: int
+    state: State
     status: str
     body: bytes = field(repr=False)
     compressed: bytes | None = field(repr=False)
@@ -113,15 +117,18 @@ class KeptResponses:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         key = self._key(environ)
+        # The day is read before the data, as the revision is.
+        day = int(time.time()) // DAY
         revision = self._revisions.read() if key is not None else None
         if key is None or revision is None:
             return self._wsgi_app(environ, start_response)
-        answer = self._find(key, revision)
+        state = revision, day
+        answer = self._find(key, state)
         if answer is None:
             with self._making[hash(key) % MADE_AT_ONCE]:
-                answer = self._find(key, revision)
+                answer = self._find(key, state)
                 if answer is None:
-                    made = self._make(environ, key, revision)
+                    made = self._make(environ, key, state)
                     if not isinstance(made, Kept):
                         body, status, headers = made
                         start_response(status, headers)
@@ -149,16 +156,16 @@ class KeptResponses:
         trusted = self._app.config["TRUSTED_HOSTS"]
         return trusted is None or _is_trusted(host, tuple(trusted))
 
-    def _find(self, key: Key, revision: int) -> Kept | None:
+    def _find(self, key: Key, state: State) -> Kept | None:
         with self._lock:
             found = self._kept.get(key)
-            if found is None or found.revision != revision:
+            if found is None or found.state != state:
                 return None
             self._kept.move_to_end(key)
             return found
 
     def _make(
-        self, environ: WSGIEnvironment, key: Key, revision: int
+        self, environ: WSGIEnvironment, key: Key, state: State
     ) -> Kept | tuple[Iterable[bytes], str, Headers]:
         """Have the application answer; keep what a view marked as kept, pass on all else."""
         asked = {name: value for name, value in environ.items() if name not in OURS}
@@ -176,7 +183,7 @@ class KeptResponses:
         headers["Cache-Control"] = self._cache_control
         headers["Vary"] = "Origin, Accept-Encoding"
         answer = Kept(
-            revision=revision,
+            state=state,
             status=status,
             body=body,
             compressed=_compress(body),

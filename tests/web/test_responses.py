@@ -18,6 +18,7 @@ from app import create_app
 from database.engine import engine_options
 from database.transaction import run_in_transaction
 from models import Project, db
+from refresh import store
 from tests.support.postgres_server import PostgresServer
 from web import responses
 
@@ -77,6 +78,32 @@ def test_every_kind_of_write_shows_at_once(client: FlaskClient, app: Flask, writ
         run_in_transaction(write)
     assert client.get("/api/projects").data != before["/api/projects"].data
     assert client.get("/api/projects").headers["ETag"] != before["/api/projects"].headers["ETag"]
+
+
+def test_an_answer_is_made_anew_on_the_next_day(client: FlaskClient, app: Flask, monkeypatch):
+    made = []
+    app.before_request(lambda: made.append(request.path))
+    midnight = 20_000 * 86_400
+    for moment in (midnight - 1, midnight - 0.1, midnight, midnight + 1):
+        monkeypatch.setattr("time.time", lambda now=moment: now)
+        assert client.get("/api/projects").status_code == 200
+    assert len(made) == 2
+
+
+def test_the_start_and_the_failure_of_a_refresh_count_as_changes(app: Flask):
+    with app.app_context():
+        revisions = [read_revision()]
+        refresh, _ = store.open_refresh(forced=False)
+        revisions.append(read_revision())
+        assert store.fail(refresh.id, "the listing was refused")
+        revisions.append(read_revision())
+    assert len(set(revisions)) == 3
+
+
+def read_revision() -> int:
+    return run_in_transaction(
+        lambda session: session.scalar(text("SELECT value FROM revision")) or 0
+    )
 
 
 @pytest.mark.dialect
