@@ -255,8 +255,9 @@ def _measure_all(
     threads = min(settings.refresh_concurrency, count)
     if threads == 0:
         return
-    standby = measure.Standby(measuring.measure_options(settings)) if count > 1 else nullcontext()
-    with standby, ThreadPoolExecutor(threads, thread_name_prefix="measure") as pool:
+    options = measuring.measure_options(settings)
+    preloaded = measure.PreloadedCloc(options) if count > 1 else nullcontext()
+    with preloaded, ThreadPoolExecutor(threads, thread_name_prefix="measure") as pool:
         for running in [pool.submit(drain) for _ in range(threads)]:
             running.result()
 

@@ -62,12 +62,12 @@ class Keeper:
         signal.signal(signal.SIGINT, self._stop)
         supervisor = Supervisor(self._settings)
         next_step = 0.0
-        with measure.Standby(measure_options(self._settings)) as standby:
+        with measure.PreloadedCloc(measure_options(self._settings)) as preloaded:
             while not self._stopping:
                 self._fill()
                 if time.monotonic() >= next_step:
                     self._supervise(supervisor)
-                    standby.renew()
+                    preloaded.renew()
                     next_step = time.monotonic() + store.SUPERVISE_EVERY
                 time.sleep(0.5)
             self._end()

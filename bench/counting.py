@@ -1,4 +1,4 @@
-"""Time cloc on trees of several sizes, started anew for each count and on standby."""
+"""Time cloc on trees of several sizes, started anew for each count and preloaded."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.common import Meter, machine, parser, print_table, say
-from measure import Options, Standby
+from measure import Options, PreloadedCloc
 from measure.cloc import Table, find_cloc
+from measure.cloc_server.preloaded import find_server
 from measure.leash import Leash
-from measure.standby import server_of
 
 SIZES = (1, 20, 300, 3000)
 LINES = 150
@@ -42,9 +42,9 @@ def grow(tree: Path, files: int) -> None:
 def take_turns(tree: Path, scratch: Path, rounds: int) -> tuple[float, float]:
     """Count both ways in turn, and return the median seconds of each."""
     cloc = find_cloc(None, os.environ["PATH"])
-    server = server_of(cloc)
+    server = find_server(cloc)
     if server is None:
-        raise RuntimeError("this cloc cannot stand by")
+        raise RuntimeError("this cloc cannot be preloaded")
     ways: list[Callable[[], Table]] = [
         lambda: cloc.count(tree, scratch, 60, options().memory_mb, Leash()),
         lambda: cloc.count(tree, scratch, 60, options().memory_mb, Leash(), server),
@@ -67,7 +67,7 @@ def main() -> None:
     words.add_argument("--rounds", type=int, default=20)
     arguments = words.parse_args()
     rows = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as temporary, Standby(options()):
+    with tempfile.TemporaryDirectory(prefix="bench-") as temporary, PreloadedCloc(options()):
         scratch = Path(temporary) / "scratch"
         scratch.mkdir()
         for files in SIZES[:2] if arguments.quick else SIZES:
@@ -79,7 +79,7 @@ def main() -> None:
     print(machine())
     print_table(
         f"A count of files with {LINES} lines each, ms",
-        ["files", "cloc started anew", "cloc on standby", "times as fast"],
+        ["files", "cloc started anew", "cloc preloaded", "times as fast"],
         rows,
     )
 

@@ -225,6 +225,13 @@ def folder_names(text: str) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
 
 
+def boolean(text: str) -> bool:
+    """Read true or false, in any case of letters."""
+    if text.lower() not in ("true", "false"):
+        raise ValueError("is neither true nor false")
+    return text.lower() == "true"
+
+
 def one_of(words: type[Word]) -> Callable[[str], Word]:
     """Make the check for one word of a closed list, in any case of letters."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from .checkout import Listing, check_out, list_files
+from .cloc_server.preloaded import PreloadedCloc
 from .fetch import fetch_commits
 from .figures import (
     Count,
@@ -25,7 +26,6 @@ from .git import OBJECT_NAME, Git
 from .leash import allow_again, stop_all
 from .loc import best_counter, count
 from .reading import read
-from .standby import Standby
 from .together import both
 
 __all__ = [
@@ -36,8 +36,8 @@ __all__ = [
     "History",
     "NotCounted",
     "Options",
+    "PreloadedCloc",
     "Source",
-    "Standby",
     "allow_again",
     "best_counter",
     "fingerprint",

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
+from .cloc_server.fork_server import ForkServer, ServerGone
 from .command import CompletedOutput, run
 from .figures import NotCounted, not_counted
-from .fork_server import ForkServer, ServerGone
 from .leash import Leash
 
 HEROKU_APT = Path("/app/.apt")

@@ -14,7 +14,8 @@ from errors import RepositoryTooLarge
 class Options:
     """Say how to measure: folder names to leave out, limits of time in seconds, where programs are.
 
-    `memory_mb` limits each program, `max_repo_mb` what is checked out.
+    `memory_mb` limits each program, `max_repo_mb` what is checked out. `preload_cloc` allows
+    measure.cloc_server.
     `search_path` is a PATH; `scratch` is the folder that clone folders are made in (None: the
     system's folder for temporary files).
     """
@@ -27,6 +28,7 @@ class Options:
     cloc_path: str | None
     search_path: str
     scratch: Path | None = None
+    preload_cloc: bool = True
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
 from . import estimate
 from .cloc import ClocFailed, ClocMissing, find_cloc
+from .cloc_server.preloaded import find_server
 from .command import Deadline, run
 from .figures import Count, NotCounted, Options, not_counted, out_of_memory
 from .leash import Leash
-from .standby import server_of
 
 PYGOUNT = Path(__file__).with_name("pygount_count.py")
 # Each counter leaves some of the time limit to the next.
@@ -46,7 +46,7 @@ def count(tree: Path, scratch: Path, options: Options, deadline: Deadline, leash
             deadline.left(SHARE_OF_CLOC),
             options.memory_mb,
             leash,
-            server_of(cloc),
+            find_server(cloc),
         )
         # The table tells the version, so a process that counts only once need not ask for it.
         counter = f"cloc {table.version or cloc.version()}"

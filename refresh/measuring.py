@@ -52,6 +52,7 @@ def measure_options(settings: Settings) -> measure.Options:
         memory_mb=settings.measure_memory_mb,
         max_repo_mb=settings.max_repo_mb,
         cloc_path=settings.cloc_path,
+        preload_cloc=settings.preload_cloc,
         search_path=settings.search_path,
     )
 

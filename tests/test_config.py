@@ -44,6 +44,7 @@ class TestDefaults:
             host="127.0.0.1",
             allowed_hosts=None,
             cloc_path=None,
+            preload_cloc=True,
             cors_origins=(
                 "http://127.0.0.1:5500",
                 "http://localhost:5500",
@@ -376,6 +377,14 @@ class TestPrivateRepositories:
             "PRIVATE_REPOSITORIES ('secret') cannot be used: "
             "it is not one of the words known here; right is show, count or hide"
         )
+
+
+@pytest.mark.parametrize(("value", "read"), [("true", True), ("False", False)])
+def test_preloading_cloc_is_a_switch(value: str, read: bool):
+    assert read_settings({"PRELOAD_CLOC": value}).preload_cloc is read
+    assert refusal("PRELOAD_CLOC", "1") == (
+        "PRELOAD_CLOC ('1') cannot be used: it is neither true nor false; right is true or false"
+    )
 
 
 def test_only_config_reads_the_environment():

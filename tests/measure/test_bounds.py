@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from errors import MeasureError, RepositoryTooLarge
-from measure import Source, Standby, measure
+from measure import PreloadedCloc, Source, measure
 from measure.bounds import CheckoutBudget
 from measure.cloc import find_cloc
-from measure.standby import server_of
+from measure.cloc_server.preloaded import find_server
 from tests.support.git_server import GitServer
 from tests.support.measuring import options
 from tests.support.repos import Entry, RepoBuilder
@@ -53,8 +53,8 @@ def test_newlines_that_cloc_cannot_hold(
 
     words = f"counting its lines takes {MEMORY}"
 
-    with Standby(chosen) if preloaded else contextlib.nullcontext():
-        assert bool(server_of(find_cloc(None, chosen.search_path))) == preloaded
+    with PreloadedCloc(chosen) if preloaded else contextlib.nullcontext():
+        assert bool(find_server(find_cloc(None, chosen.search_path))) == preloaded
         with pytest.raises(RepositoryTooLarge, match=words):
             measure(source, chosen)
 

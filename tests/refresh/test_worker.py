@@ -66,8 +66,8 @@ def test_a_refresh_is_queued_and_polled_to_the_end(
     assert world.api.token not in service.logs()
 
 
-def standing_by(keeper: int) -> list[int]:
-    """Give the pids of the clocs that stand by below a worker's parent."""
+def preloaded_clocs(keeper: int) -> list[int]:
+    """Return the pids of the preloaded clocs below a worker's parent."""
     return [
         pid
         for pid in descendants(keeper)
@@ -79,19 +79,19 @@ def command_line(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-def test_a_cloc_that_stands_by_is_replaced_when_it_dies(service: Service, world: World):
+def test_a_preloaded_cloc_is_replaced_when_it_dies(service: Service, world: World):
     world.add("alpha")
     service.start_web()
     keeper = service.start_worker().pid
-    wait_until(lambda: standing_by(keeper), 20, "cloc stands by")
-    (first,) = standing_by(keeper)
+    wait_until(lambda: preloaded_clocs(keeper), 20, "cloc is preloaded")
+    (first,) = preloaded_clocs(keeper)
 
     send(first, signal.SIGKILL)
     service.post()
 
     assert service.wait_for_end()["status"] == "completed"
     assert [project["loc_source"] for project in service.get("/api/projects")] == ["cloc"]
-    wait_until(lambda: standing_by(keeper) not in ([], [first]), 10, "another one stands by")
+    wait_until(lambda: preloaded_clocs(keeper) not in ([], [first]), 10, "another one is preloaded")
 
 
 @pytest.fixture

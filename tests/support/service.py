@@ -137,8 +137,8 @@ class Service:
         return "\n".join(path.read_text("utf-8", "replace") for path in self.folder.glob("*.log"))
 
     def leftovers(self) -> list[str]:
-        """Name what is left in the folder for temporary files, a living cloc on standby apart."""
-        found = [path for path in (self.folder / "tmp").iterdir() if not _stands_by(path)]
+        """Name what is left in the folder for temporary files, a living preloaded cloc apart."""
+        found = [path for path in (self.folder / "tmp").iterdir() if not _is_preloaded_cloc(path)]
         return sorted(path.name for path in found)
 
     def end(self) -> None:
@@ -161,7 +161,7 @@ def serving(environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
         service.end()
 
 
-def _stands_by(folder: Path) -> bool:
+def _is_preloaded_cloc(folder: Path) -> bool:
     if not (folder / "socket").is_socket():
         return False
     with (folder / MARKER).open() as lock:

@@ -1,4 +1,4 @@
-"""A cloc that stands by counts what cloc counts, within the same limits, and leaves nothing."""
+"""A preloaded cloc counts what cloc counts, within the same limits, and leaves nothing."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import psutil
 import pytest
 
 from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
-from measure import Count, Options, Standby, allow_again, stop_all
+from measure import Count, Options, PreloadedCloc, allow_again, stop_all
 from measure.cloc import find_cloc
+from measure.cloc_server.fork_server import ForkServer, ServerGone
+from measure.cloc_server.preloaded import find_server
 from measure.command import STDERR_KEPT, Deadline
-from measure.fork_server import ForkServer, ServerGone
 from measure.leash import Leash
 from measure.loc import count
-from measure.standby import server_of
 from tests.support.measuring import options
 from tests.support.processes import alive, wait_for
 from tests.support.service import descendants
@@ -113,7 +113,7 @@ def test_several_at_once_count_what_cloc_counts_alone(tmp_path: Path):
     truth = [plain_count(tree) for tree in trees]
     assert len(set(truth)) == 5
 
-    with Standby(chosen), ThreadPoolExecutor(4) as pool:
+    with PreloadedCloc(chosen), ThreadPoolExecutor(4) as pool:
         results = list(
             pool.map(
                 lambda number: counted(trees[number % 5], chosen, tmp_path / f"scratch{number}"),
@@ -129,10 +129,10 @@ def test_forked_processes_share_it(tmp_path: Path):
     chosen = cloc_options(tmp_path)
     (tmp_path / "a.py").write_text("x = 1\n")
 
-    with Standby(chosen):
+    with PreloadedCloc(chosen):
         pid = os.fork()
         if pid == 0:
-            server = server_of(find_cloc(chosen.cloc_path, chosen.search_path))
+            server = find_server(find_cloc(chosen.cloc_path, chosen.search_path))
             done = (
                 server is not None
                 and b"SUM" in server.run(cwd=tmp_path, env=ENV, timeout=300).stdout
@@ -145,10 +145,10 @@ def test_nothing_is_left_of_it(tmp_path: Path):
     chosen = cloc_options(tmp_path)
     cloc = find_cloc(chosen.cloc_path, chosen.search_path)
 
-    with Standby(chosen):
-        assert server_of(cloc)
+    with PreloadedCloc(chosen):
+        assert find_server(cloc)
 
-    assert server_of(cloc) is None
+    assert find_server(cloc) is None
     assert chosen.scratch
     assert not list(chosen.scratch.iterdir())
 
@@ -159,16 +159,16 @@ def test_one_that_is_gone_is_done_without_and_renewed(tmp_path: Path):
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "a.py").write_text("x = 1\n")
 
-    with Standby(chosen) as standby:
-        first = server_of(cloc)
+    with PreloadedCloc(chosen) as preloaded:
+        first = find_server(cloc)
         assert first
         for child in psutil.Process().children():
             if "-MForkServer" in child.cmdline():
                 child.kill()
         wait_for(lambda: not first.is_running())
         result = counted(tmp_path / "tree", chosen, tmp_path / "scratch")
-        standby.renew()
-        second = server_of(cloc)
+        preloaded.renew()
+        second = find_server(cloc)
         assert second is not first
         assert second
         assert second.run(cwd=tmp_path / "tree", env=ENV, timeout=300).stdout.endswith(
@@ -185,48 +185,57 @@ def test_a_cloc_that_was_exchanged_is_not_counted_with(tmp_path: Path):
     chosen = options(tmp_path / "scratch", cloc_path=str(program))
     cloc = find_cloc(str(program), chosen.search_path)
 
-    with Standby(chosen) as standby:
-        old = server_of(cloc)
+    with PreloadedCloc(chosen) as preloaded:
+        old = find_server(cloc)
         assert old
         assert old.run(cwd=tmp_path, env=ENV, timeout=300).stdout == b"old\n"
         program.write_text("#!/usr/bin/env perl\nprint qq(new\\n);\n")
         os.utime(program, (1, 1))
-        assert server_of(cloc) is None
-        standby.renew()
-        new = server_of(cloc)
+        assert find_server(cloc) is None
+        preloaded.renew()
+        new = find_server(cloc)
         assert new
         assert new.run(cwd=tmp_path, env=ENV, timeout=300).stdout == b"new\n"
 
 
 @pytest.mark.parametrize("content", ["#!/bin/sh\necho 1.99\n", "MZ\0\0", ""])
-def test_what_is_no_perl_program_does_not_stand_by(content, tmp_path: Path):
+def test_what_is_no_perl_program_is_not_preloaded(content, tmp_path: Path):
     program = tmp_path / "cloc"
     program.write_text(content)
     program.chmod(0o755)
     chosen = options(tmp_path / "scratch", cloc_path=str(program))
 
-    with Standby(chosen):
-        assert server_of(find_cloc(str(program), chosen.search_path)) is None
+    with PreloadedCloc(chosen):
+        assert find_server(find_cloc(str(program), chosen.search_path)) is None
 
 
 def test_one_without_a_cloc_is_none(tmp_path: Path):
-    with Standby(options(tmp_path / "scratch", cloc_path=str(tmp_path / "none"))):
+    with PreloadedCloc(options(tmp_path / "scratch", cloc_path=str(tmp_path / "none"))):
         assert not list((tmp_path / "scratch").glob("*/socket"))
+
+
+def test_the_switch_turns_it_off(tmp_path: Path):
+    chosen = replace(cloc_options(tmp_path), preload_cloc=False)
+
+    with PreloadedCloc(chosen) as preloaded:
+        preloaded.renew()
+        assert find_server(find_cloc(chosen.cloc_path, chosen.search_path)) is None
+        assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_where_no_folder_can_be_made_there_is_none(tmp_path: Path):
     chosen = replace(cloc_options(tmp_path), scratch=tmp_path / "nowhere")
 
-    with Standby(chosen) as standby:
-        standby.renew()
-        assert server_of(find_cloc(chosen.cloc_path, chosen.search_path)) is None
+    with PreloadedCloc(chosen) as preloaded:
+        preloaded.renew()
+        assert find_server(find_cloc(chosen.cloc_path, chosen.search_path)) is None
 
 
 def test_a_folder_with_a_long_path_will_do(tmp_path: Path):
     chosen = options(tmp_path / ("d" * 120), cloc_path=shutil.which("cloc"))
 
-    with Standby(chosen):
-        server = server_of(find_cloc(chosen.cloc_path, chosen.search_path))
+    with PreloadedCloc(chosen):
+        server = find_server(find_cloc(chosen.cloc_path, chosen.search_path))
         assert server
         assert server.run(cwd=ROOT / "migrations", env=ENV, timeout=300).stdout
 
@@ -341,18 +350,18 @@ def test_a_run_asked_to_stop_is_an_interruption(serve: Serve, tmp_path: Path):
     wait_for(lambda: not any(map(alive, left)))
 
 
-def test_a_keeper_asked_to_stop_takes_its_run_along(serve: Serve, tmp_path: Path):
+def test_a_guard_asked_to_stop_takes_its_run_along(serve: Serve, tmp_path: Path):
     server = serve(SPIN + "sleep 60;")
 
-    def stop_the_keeper(_: Leash) -> None:
+    def stop_the_guard(_: Leash) -> None:
         os.kill(parent(pids(tmp_path)[0]), signal.SIGTERM)
 
-    left = run_and_leave(server, tmp_path, stop_the_keeper)
+    left = run_and_leave(server, tmp_path, stop_the_guard)
 
     wait_for(lambda: not any(map(alive, left)))
 
 
-def test_the_time_limit_outlives_the_keeper(serve: Serve, tmp_path: Path):
+def test_the_time_limit_outlives_the_guard(serve: Serve, tmp_path: Path):
     server = serve(SPIN + "1 while 1;")
 
     def run() -> None:
@@ -375,7 +384,7 @@ def test_a_run_and_its_server_end_with_the_process_that_wanted_them(tmp_path: Pa
     program.write_text(f"#!/usr/bin/env perl\n{SPIN} sleep 60;\n")
     (tmp_path / "private").mkdir()
     script = (
-        "import os, pathlib; from measure.fork_server import ForkServer\n"
+        "import os, pathlib; from measure.cloc_server.fork_server import ForkServer\n"
         "here = pathlib.Path('.').absolute(); env = dict(os.environ)\n"
         "server = ForkServer(here / 'program', [], env, here / 'private')\n"
         "server.run(cwd=here, env=env, timeout=600)"

@@ -32,18 +32,18 @@ sub serve {
     local $SIG{CHLD} = \&reap;
     while (1) {
         my ($over, $asked) = await(undef, \*STDIN, $listener);
-        leave() if $over;    # whoever wanted this server is gone
+        leave() if $over;    # the process that started this server has ended
         next if !$asked || !accept(my $client, $listener);
-        my $keeper = fork;
-        if (defined $keeper && $keeper == 0) {
+        my $guard = fork;
+        if (defined $guard && $guard == 0) {
             close $listener;
-            return if attend($client);
+            return if guard($client);
         }
     }
 }
 
 # Keep one run within its limits, in a process that the run cannot reach.
-sub attend {
+sub guard {
     my ($client) = @_;
     my ($seconds, $folder, @environment) = request($client);
     my ($stopped, $gone, $late);
@@ -92,7 +92,7 @@ sub keep_end {
 sub begin {
     my ($client, $written, $seconds, $folder, @environment) = @_;
     setpgrp;
-    # Should the keeper be killed: the default answer to the timer's signal is to end.
+    # Should the guard be killed: the default answer to the timer's signal is to end.
     setitimer(ITIMER_PROF, $seconds);
     %ENV = map { split /=/, $_, 2 } @environment;
     chdir $folder or POSIX::_exit(1);

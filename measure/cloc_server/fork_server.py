@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from errors import CommandTimeout, Interrupted
 
-from .command import (
+from ..command import (
     ASKED_TO_STOP,
     GRACE,
     HELPER_MEMORY_MB,
@@ -23,7 +23,7 @@ from .command import (
     failure,
     memory_limiter,
 )
-from .leash import Leash, hold, is_stopped, let_go
+from ..leash import Leash, hold, is_stopped, let_go
 
 CHUNK = 64 * 1024
 BACKLOG = 64
@@ -32,11 +32,11 @@ LONGEST_ADDRESS = 100  # bytes; Linux allows 107, macOS 103
 
 
 class ServerGone(Exception):
-    """Tell that the server did not do what it was asked, for no fault of the program's."""
+    """The server failed, and not the program that it was to run."""
 
 
 class ForkServer:
-    """Hold a Perl program ready to run, for this process and those forked from it.
+    """Run a Perl program by forking it, for this process and those forked from it.
 
     A run costs what the program itself does, without the time that perl takes to compile it.
     `folder`, which must be private, is where the socket is made; the memory limit is for each run
@@ -84,7 +84,7 @@ class ForkServer:
             raise ServerGone(str(error)) from error
 
     def is_running(self) -> bool:
-        """Tell whether the server is there; only the process that made it may ask."""
+        """Tell whether the server runs; only the process that made it may ask."""
         return self._process.poll() is None
 
     def stop(self) -> None:
@@ -120,24 +120,24 @@ class ForkServer:
                 with _address(self._folder) as address:
                     connection.connect(address)
                 hold(hang_up, leash)
-                answer = _converse(connection, _request(cwd, env, timeout), timeout + 2 * GRACE)
+                answer = _exchange(connection, _request(cwd, env, timeout), timeout + 2 * GRACE)
             except OSError as error:
                 if is_stopped(leash):
                     raise Interrupted("this process is stopping") from error
                 raise ServerGone(str(error)) from error
             finally:
                 let_go(hang_up)
-        told, _, how = answer.rpartition(b"\0")
-        output, _, errors = told.rpartition(b"\0")
+        written, _, how = answer.rpartition(b"\0")
+        output, _, errors = written.rpartition(b"\0")
         stderr = errors.decode(errors="replace")
         if how != b"0":
-            self._judge(how, stderr, leash)
+            self._raise(how, stderr, leash)
         return CompletedOutput(output, stderr)
 
     def _unlink(self) -> None:
         (self._folder / SOCKET).unlink(missing_ok=True)
 
-    def _judge(self, how: bytes, stderr: str, leash: Leash | None) -> NoReturn:
+    def _raise(self, how: bytes, stderr: str, leash: Leash | None) -> NoReturn:
         if is_stopped(leash):
             raise Interrupted("this process is stopping")
         if how == b"timeout":
@@ -180,7 +180,7 @@ def _request(cwd: Path, env: Mapping[str, str], timeout: float) -> bytes:
     return struct.pack(">I", len(body)) + body
 
 
-def _converse(connection: socket.socket, request: bytes, within: float) -> bytes:
+def _exchange(connection: socket.socket, request: bytes, within: float) -> bytes:
     """Send a request and return all that comes until the other side hangs up."""
     last = time.monotonic() + within
     connection.sendall(request)
