@@ -1,4 +1,4 @@
-"""The commands: ``flask --app app refresh``, ``measure``, ``clock`` and ``upgrade-database``."""
+"""The commands: ``flask --app app refresh``, ``measure``, ``export``, ``clock`` and others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import click
@@ -30,11 +31,18 @@ from models import RefreshJob, RefreshStatus
 from refresh.measuring import measure_options
 from refresh.running import STOPPED, signals_interrupt, stop_running
 from refresh.schedule import start_schedule
+from web.export import export_site
 
 
 def register(app: Flask) -> None:
     """Add the commands to an application."""
-    for command in (refresh_command, measure_command, clock_command, upgrade_command):
+    for command in (
+        refresh_command,
+        measure_command,
+        export_command,
+        clock_command,
+        upgrade_command,
+    ):
         app.cli.add_command(command)
 
 
@@ -171,6 +179,24 @@ def _print_table(title: str, described: dict[str, Any]) -> None:
         else:
             table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
     Console().print(table)
+
+
+@click.command("export")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--include-private", is_flag=True, help="Write private repositories, too.")
+@click.option("--url", help="Where the site will be, for the lines to copy on its pages.")
+@with_appcontext
+def export_command(directory: Path, include_private: bool, url: str | None) -> None:
+    """Write a site that needs no server: the pages, every JSON answer, every picture."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    _upgrade(app)
+    try:
+        exported = export_site(app, directory, include_private=include_private, url=url)
+    except ProjectTrackerError as error:
+        sys.exit(f"not exported: {error}")
+    for file in exported.changed:
+        click.echo(f"not removed, changed since it was written: {file}", err=True)
+    click.echo(f"{exported.files} files in {directory}, {exported.removed} removed")
 
 
 @click.command("clock")

@@ -141,6 +141,10 @@ class RefreshTooSoon(RefreshError):
         self.retry_after = retry_after
 
 
+class ExportError(ProjectTrackerError):
+    """Tell why a site cannot be exported."""
+
+
 class QueueUnavailable(RefreshError):
     """Tell that Redis is not configured, or did not answer in time."""
 
