@@ -1,5 +1,6 @@
 # make run      start the API on port 5001
 # make demo     start it for a made-up account, without a token
+# make dev      install what development needs into .venv
 # make test     every check, and every test that does not take long
 # make test-all every check and every test: long ones, and all on PostgreSQL as well as on SQLite
 # PYTHON=…      the Python to build on, where the one that is found is not the one that is meant
@@ -8,13 +9,15 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 PYTHON ?=
 
-.PHONY: run demo test test-all lint format clean
+.PHONY: run demo dev test test-all lint format clean
 
 run: $(VENV)/.installed
 	@exec $(VENV)/bin/python app.py
 
 demo: $(VENV)/.installed
 	@exec $(VENV)/bin/python -m demo
+
+dev: $(VENV)/.installed-dev
 
 test: lint
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal

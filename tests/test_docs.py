@@ -33,6 +33,8 @@ from web.errors import HOST_REFUSED
 
 README = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "API_DOCUMENTATION.md").read_text()
+TERMINAL = (ROOT / "docs" / "terminal.md").read_text()
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 
@@ -181,10 +183,10 @@ def our_commands(app: Flask) -> list[click.Command]:
     return [each for each in commands if getattr(each.callback, "__module__", None) == "cli"]
 
 
-def test_readme_has_every_command(plain_app: Flask):
+def test_every_command_is_documented(plain_app: Flask):
     commands = our_commands(plain_app)
     assert commands
-    lines = re.findall(r"^\| `(flask --app app .*?)` \|", README, re.M)
+    lines = re.findall(r"^\| `(flask --app app .*?)` \|", TERMINAL, re.M)
     assert [line.split()[3] for line in lines] == [command.name for command in commands]
     for command, line in zip(commands, lines, strict=True):
         for parameter in command.params:
@@ -192,9 +194,9 @@ def test_readme_has_every_command(plain_app: Flask):
             assert str(name).lower() in line.lower()
 
 
-def test_readme_names_every_process():
+def test_every_process_is_documented():
     processes = re.findall(r"^(\w+):", (ROOT / "Procfile").read_text(), re.M)
-    section = README.split("## Deploy to Heroku")[1].split("\n## ")[0]
+    section = DEPLOY.split("## Heroku")[1]
     for process in processes:
         assert f"`{process}`" in section
 
@@ -263,13 +265,24 @@ def test_imports_run_downward():
     assert upward == []
 
 
-@pytest.mark.parametrize("text", [README, GUIDE], ids=["README.md", "API_DOCUMENTATION.md"])
-def test_links_within_the_page_lead_somewhere(text: str):
-    headings = re.findall(r"^#+ (.*)$", text, re.M)
-    anchors = {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
-    assert set(re.findall(r"\]\(#(.*?)\)", text)) <= anchors
-    files = set(re.findall(r"\]\(([\w./]+)\)", text))
-    assert [name for name in files if not (ROOT / name).exists()] == []
+def anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+PAGES = [ROOT / "README.md", ROOT / "API_DOCUMENTATION.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    for name, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]*))?\)", page.read_text()):
+        target = page.parent / name if name else page
+        assert target.exists(), name
+        assert not anchor or anchor in anchors_of(target), f"{name}#{anchor}"
+
+
+def test_readme_is_short():
+    assert len(README.encode()) <= 10_000
 
 
 def test_readme_names_the_waits():
