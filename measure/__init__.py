@@ -5,9 +5,11 @@ Knows nothing of Flask, the database or GitHub's API.
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 
-from .checkout import Listing, check_out, list_files
+from .changed import count_changed
+from .checkout import list_files
 from .cloc_server.preloaded import PreloadedCloc
 from .fetch import fetch_commits
 from .figures import (
@@ -24,9 +26,12 @@ from .fingerprint import COUNTING_VERSION, fingerprint
 from .folder import clone_folder, sweep
 from .git import OBJECT_NAME, Git
 from .leash import allow_again, stop_all
-from .loc import best_counter, count
+from .loc import best_counter
+from .partial_clone import fetch_changes, fetch_needed
 from .reading import read
+from .stored_counts import decode, encode
 from .together import both
+from .trees import Counts
 
 __all__ = [
     "COUNTING_VERSION",
@@ -49,26 +54,33 @@ __all__ = [
 ]
 
 
-def measure(source: Source, options: Options, since: str | None = None) -> Figures:
+def measure(
+    source: Source, options: Options, since: str | None = None, file_counts: bytes | None = None
+) -> Figures:
     """Measure a repository: all of its history, or only what is new after the commit `since`.
 
     Which of the two it was is told by the answer's `since`: everything is read when the new
     commits cannot be told for certain, or when `.gitattributes` or `.gitmodules` has changed, by
-    which git may count the lines of old commits differently.
+    which git may count the lines of old commits differently. `file_counts` are those of `since`, by
+    the same counter: with them, only files that have changed are fetched and counted.
     Raises EmptyRepository, MeasureError in words fit for the public, and Interrupted.
     """
     if since is not None and not OBJECT_NAME.fullmatch(since):
         since = None
+    known = _decode(file_counts)
     with clone_folder(options.scratch) as folder:
         git = Git(source, options, folder)
-        fetched = fetch_commits(git, since)
+        fetch = fetch_changes if known else fetch_commits
+        fetched = fetch(git, since)
         listing = list_files(git, fetched.head, options.exclude_dirs)
-        history, counted = both(
+        fetch_needed(git, listing, fetched.new or (), known)
+        history, (counted, counts) = both(
             git.leash,
             partial(read, git, listing, fetched.head, fetched.new),
-            partial(_count, git, listing),
+            partial(count_changed, git, listing, known),
         )
-        return Figures(fetched.head, history, counted, fetched.since)
+        kept = encode(counts) if counts else None
+        return Figures(fetched.head, history, counted, fetched.since, kept)
 
 
 def remote_head(source: Source, options: Options) -> str | None:
@@ -78,6 +90,8 @@ def remote_head(source: Source, options: Options) -> str | None:
     return refs.get("HEAD" if source.branch is None else f"refs/heads/{source.branch}")
 
 
-def _count(git: Git, listing: Listing) -> Count:
-    check_out(git, listing)
-    return count(git.tree, git.folder, git.options, git.work, git.leash)
+def _decode(file_counts: bytes | None) -> Counts:
+    """Return stored counts, and none where they are of no use."""
+    with contextlib.suppress(ValueError):
+        return decode(file_counts) if file_counts is not None else {}
+    return {}

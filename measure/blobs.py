@@ -9,6 +9,7 @@ from errors import CommandOutOfMemory
 
 from .checkout import sizes, write_files
 from .cloc import Cloc
+from .cloc_server.preloaded import find_server
 from .figures import out_of_memory
 from .folder import remove
 from .git import Git
@@ -52,8 +53,8 @@ def _count_batch(git: Git, cloc: Cloc, batch: list[Pair], number: int) -> Counts
             file.write(b"100644 blob %s\t%s\0" % (blob, path))
     try:
         write_files(git, records, folder)
-        memory_mb = git.options.memory_mb
-        rows = cloc.count_files(folder, git.folder, git.work.left(), memory_mb, git.leash)
+        memory_mb, server = git.options.memory_mb, find_server(cloc)
+        rows = cloc.count_files(folder, git.folder, git.work.left(), memory_mb, git.leash, server)
     except CommandOutOfMemory as error:
         raise out_of_memory("counting its lines", git.options) from error
     finally:

@@ -8,6 +8,7 @@ from .cloc import Cloc, ClocFailed, find_cloc
 from .figures import Count
 from .git import Git
 from .loc import count
+from .partial_clone import fetch_all
 from .trees import AttributesCheck, Counts, Tree, read_tree, sum_tree
 
 
@@ -29,6 +30,7 @@ def count_changed(git: Git, listing: Listing, known: Counts) -> tuple[Count, Cou
             ), counts
         except ClocFailed:
             pass  # the full way says why, and goes on without cloc
+    fetch_all(git, listing)
     check_out(git, listing)
     return count(git.tree, git.folder, git.options, git.work, git.leash), {}
 

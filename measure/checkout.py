@@ -43,7 +43,9 @@ def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
     listing = Listing(git.folder / "files", git.folder / "attributes")
     excluded = folder_check(exclude_dirs)
     budget = CheckoutBudget(git.options.max_repo_mb)
-    records = git.stream(["ls-tree", "-r", "-l", "-z", "--full-tree", commit], git.folder)
+    # Of blobs that are not here each would be fetched for its size; fetch_all() checks theirs.
+    sized = [] if git.lacks_blobs else ["-l"]
+    records = git.stream(["ls-tree", "-r", *sized, "-z", "--full-tree", commit], git.folder)
     with (
         contextlib.closing(records),
         listing.files.open("wb") as files,
@@ -51,7 +53,7 @@ def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
     ):
         for record in texts(records):
             facts, _, path = record.partition(b"\t")
-            mode, kind, blob, size = facts.split()
+            mode, kind, blob, size, *_ = [*facts.split(), b"0"]
             line = b"%s %s %s\t%s\0" % (mode, kind, blob, path)
             if mode in REGULAR and path.rpartition(b"/")[2] == b".gitattributes":
                 budget.add_file(path, int(size))

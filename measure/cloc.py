@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,9 +29,8 @@ PERL_FOLDERS = (
     "lib/*/perl-base",
 )
 # By default cloc gives a file up after about a second, and takes its code for comments.
-NO_LIMIT = "--timeout=0"
-COUNT = ("--csv", "--quiet", NO_LIMIT, ".")
-COUNT_FILES = ("--csv", "--quiet", NO_LIMIT, "--by-file", "--skip-uniqueness", ".")
+COUNT = ("--csv", "--quiet", "--timeout=0", ".")
+BY_FILE = ("--by-file", "--skip-uniqueness")
 HEADER = "files,language,blank,comment,code,"
 FILES_HEADER = b"language,filename,blank,comment,code,"
 VERSION = re.compile(r"\bcloc v ?(\d[\w.-]{0,30})")
@@ -89,20 +89,47 @@ class Cloc:
         `scratch` is where its temporary files go; `server` is one of this cloc's, and does no harm
         when it is gone. Raises ClocFailed in words fit for the public, and CommandOutOfMemory.
         """
+        return _table(self._run(tree, scratch, timeout, memory_mb, leash, server))
+
+    def count_files(
+        self,
+        tree: Path,
+        scratch: Path,
+        timeout: float,
+        memory_mb: int,
+        leash: Leash,
+        server: ForkServer | None = None,
+    ) -> list[tuple[bytes, str, int]]:
+        """Return the path of each file below a folder in which it sees code, with its language
+        and lines of code, those of equal content included.
+
+        Takes and raises what count() does.
+        """
+        output = self._run(tree, scratch, timeout, memory_mb, leash, server, BY_FILE).stdout
+        return parse_files(output)
+
+    def _run(
+        self,
+        tree: Path,
+        scratch: Path,
+        timeout: float,
+        memory_mb: int,
+        leash: Leash,
+        server: ForkServer | None,
+        more: Sequence[str] = (),
+    ) -> CompletedOutput:
         env = _environment(self.path, self.search_path, scratch)
         try:
             if server is not None:
                 with contextlib.suppress(ServerGone):
-                    return _table(server.run(cwd=tree, env=env, timeout=timeout, leash=leash))
-            return _table(
-                run(
-                    [self.path, *COUNT],
-                    cwd=tree,
-                    env=env,
-                    timeout=timeout,
-                    memory_mb=memory_mb,
-                    leash=leash,
-                )
+                    return server.run(*more, cwd=tree, env=env, timeout=timeout, leash=leash)
+            return run(
+                [self.path, *COUNT, *more],
+                cwd=tree,
+                env=env,
+                timeout=timeout,
+                memory_mb=memory_mb,
+                leash=leash,
             )
         except CommandOutOfMemory:
             raise
@@ -110,32 +137,6 @@ class Cloc:
             raise ClocFailed("cloc took too long") from error
         except CommandError as error:
             raise ClocFailed(f"cloc failed with code {error.code}") from error
-
-    def count_files(
-        self, tree: Path, scratch: Path, timeout: float, memory_mb: int, leash: Leash
-    ) -> list[tuple[bytes, str, int]]:
-        """Return the path of each file below a folder in which it sees code, with its language
-        and lines of code, those of equal content included.
-
-        Raises what count() raises.
-        """
-        env = _environment(self.path, self.search_path, scratch)
-        try:
-            output = run(
-                [self.path, *COUNT_FILES],
-                cwd=tree,
-                env=env,
-                timeout=timeout,
-                memory_mb=memory_mb,
-                leash=leash,
-            ).stdout
-        except CommandOutOfMemory:
-            raise
-        except CommandTimeout as error:
-            raise ClocFailed("cloc took too long") from error
-        except CommandError as error:
-            raise ClocFailed(f"cloc failed with code {error.code}") from error
-        return parse_files(output)
 
 
 class ClocFailed(Exception):

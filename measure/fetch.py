@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from errors import EmptyRepository, MeasureError
 
@@ -53,16 +55,9 @@ def fetch_commits(git: Git, since: str | None) -> Fetched:
 
 
 def _fetch(git: Git, since: str | None) -> Fetched:
-    if since is not None:
-        try:
-            git.clone(DEPTHS[0])
-        except GitFailed as error:
-            _explain(git, error)
-            # A server of the simplest kind has no shallow clones; git says so in many words.
-            if error.cause is not None:
-                raise
-        else:
-            return _deepen(git, git.head(), since)
+    if since is not None and (head := clone_or_explain(git, partial(git.clone, DEPTHS[0]))):
+        fetched = find_new(git, head, since, (*DEPTHS[1:], None))
+        return fetched if fetched is not None else _complete(git, head)
     try:
         git.clone()
     except GitFailed as error:
@@ -71,15 +66,33 @@ def _fetch(git: Git, since: str | None) -> Fetched:
     return Fetched(git.head())
 
 
+def clone_or_explain(git: Git, clone: Callable[[], None]) -> str | None:
+    """Clone, and return the head; None where the server may not know this kind of clone.
+
+    A server of the simplest kind has no shallow clones; git says so in many words.
+    """
+    try:
+        clone()
+    except GitFailed as error:
+        _explain(git, error)
+        if error.cause is not None:
+            raise
+        return None
+    return git.head()
+
+
 def _explain(git: Git, error: GitFailed) -> None:
     """Raise EmptyRepository where a missing branch means just that."""
     if error.cause == NO_BRANCH and "HEAD" not in git.list_remote():
         raise EmptyRepository("the repository holds no commit") from error
 
 
-def _deepen(git: Git, head: str, since: str) -> Fetched:
-    """Fetch until it is certain which commits are new, or that all must be read."""
-    for deeper in (*DEPTHS[1:], None):
+def find_new(git: Git, head: str, since: str, depths: Sequence[int | None]) -> Fetched | None:
+    """Fetch so many generations, one after the other, until it is certain which commits are new.
+
+    Returns None when all must be read.
+    """
+    for deeper in depths:
         new = _find_new(git, head, since)
         if new is not None or not _boundary(git):
             break
@@ -88,6 +101,11 @@ def _deepen(git: Git, head: str, since: str) -> Fetched:
         new = _find_new(git, head, since)
     if new is not None and not _rules_changed(git, since, head):
         return Fetched(head, since, new)
+    return None
+
+
+def _complete(git: Git, head: str) -> Fetched:
+    """Fetch what is left of the history."""
     if _boundary(git):
         git.deepen(None)
     if _boundary(git):

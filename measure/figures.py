@@ -116,13 +116,15 @@ class Figures:
     """Hold one measurement.
 
     With `since`, the history holds only the commits in since..head_sha, to be added to earlier
-    sums; without, all commits that can be reached from head_sha.
+    sums; without, all commits that can be reached from head_sha. `file_counts` are the counts of
+    its files, to be given to the next measurement by the same counter; None where they are no use.
     """
 
     head_sha: str
     history: History
     count: Count
     since: str | None
+    file_counts: bytes | None = None
 
 
 def out_of_memory(doing: str, options: Options) -> RepositoryTooLarge:

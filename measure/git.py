@@ -11,7 +11,7 @@ import contextlib
 import ipaddress
 import logging
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ from errors import (
 from . import causes
 from .command import Deadline, run, stream
 from .figures import Options, Source, out_of_memory
+from .folder import remove
 from .leash import Leash
 
 ASKPASS = Path(__file__).with_name("askpass.sh")
@@ -84,6 +85,7 @@ class Git:
         self.folder = folder
         self.repository = folder / "repository"
         self.tree = folder / "tree"
+        self.lacks_blobs = False
         self.leash = Leash()
         self.transfer = Deadline(options.clone_timeout)
         self.work = Deadline(options.measure_timeout)
@@ -97,8 +99,12 @@ class Git:
 
     def clone(self, depth: int | None = None) -> None:
         """Clone one branch, without tags or checkout; `depth` counts generations, None is all."""
+        self._clone(depth, [])
+
+    def _clone(self, depth: int | None, more: Sequence[str]) -> None:
         arguments = ["clone", "--quiet", "--bare", "--single-branch", "--no-tags", "--template="]
         arguments += ["--reject-shallow", "--no-local", "--no-recurse-submodules"]
+        arguments += more
         if depth is not None:
             arguments.append(f"--depth={depth}")
         if self.source.branch is not None:
@@ -107,12 +113,35 @@ class Git:
         with self._plainly("cloning it", self.transfer):
             self._run(arguments, self._outside, self.transfer)
 
+    def clone_without_blobs(self, depth: int) -> None:
+        """Clone commits and folders alone, where the server knows how; else as clone() does."""
+        self._clone(depth, ["--filter=blob:none"])
+        self.lacks_blobs = True
+
+    def start_over(self) -> None:
+        """Remove what was cloned."""
+        remove(self.repository)
+        self.lacks_blobs = False
+
+    def fetch_blobs(self, blobs: Iterable[bytes]) -> None:
+        """Fetch blobs that a clone without blobs has left out, in one request."""
+        if not self.lacks_blobs:
+            return
+        arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+        arguments += ["--filter=blob:none", "--stdin", "origin"]
+        names = b"\n".join(sorted(set(blobs)))
+        if not names:
+            return
+        with self._plainly("cloning it", self.transfer):
+            self._run(arguments, self._inside(self.folder), self.transfer, stdin=names + b"\n")
+
     def deepen(self, depth: int | None) -> None:
         """Fetch more generations of the cloned branch, or all."""
         branch = self.source.branch
         arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
         arguments.append("--unshallow" if depth is None else f"--depth={depth}")
-        arguments += ["--", self.url, "HEAD" if branch is None else f"refs/heads/{branch}"]
+        # By its name, under which a clone without blobs has noted that it is to stay one.
+        arguments += ["--", "origin", "HEAD" if branch is None else f"refs/heads/{branch}"]
         with self._plainly("cloning it", self.transfer):
             self._run(arguments, self._inside(self.folder), self.transfer)
 

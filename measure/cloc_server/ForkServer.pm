@@ -5,9 +5,10 @@
 # each run is a fork from that point: the program's own code, as if it had just been compiled.
 #
 # FD is a listening socket. A request is four bytes that tell its length, and as many bytes of
-# fields with NULs between them: the seconds that the run may take, its folder, and its environment
-# as NAME=VALUE. The answer is the run's stdout, a NUL, the end of its stderr, a NUL and how it ended:
-# its exit code, minus the signal that ended it, or `timeout`. A client that hangs up ends the run.
+# fields with NULs between them: the seconds that the run may take, its folder, the number of its
+# further arguments, these, and its environment as NAME=VALUE. The answer is the run's stdout, a NUL,
+# the end of its stderr, a NUL and how it ended: its exit code, minus the signal that ended it, or
+# `timeout`. A client that hangs up ends the run.
 
 package ForkServer;
 
@@ -45,7 +46,7 @@ sub serve {
 # Keep one run within its limits, in a process that the run cannot reach.
 sub guard {
     my ($client) = @_;
-    my ($seconds, $folder, @environment) = request($client);
+    my ($seconds, $folder, @rest) = request($client);
     my ($stopped, $gone, $late);
     local $SIG{CHLD} = sub { };    # ends a wait
     local @SIG{qw(HUP INT TERM)} = (sub { $stopped = 1 }) x 3;
@@ -53,7 +54,7 @@ sub guard {
     my $run = fork // POSIX::_exit(1);
     if ($run == 0) {
         close $errors;
-        begin($client, $written, $seconds, $folder, @environment);
+        begin($client, $written, $seconds, $folder, @rest);
         return 1;
     }
     close $written;
@@ -90,10 +91,11 @@ sub keep_end {
 }
 
 sub begin {
-    my ($client, $written, $seconds, $folder, @environment) = @_;
+    my ($client, $written, $seconds, $folder, $arguments, @environment) = @_;
     setpgrp;
     # Should the guard be killed: the default answer to the timer's signal is to end.
     setitimer(ITIMER_PROF, $seconds);
+    push @ARGV, splice @environment, 0, $arguments;
     %ENV = map { split /=/, $_, 2 } @environment;
     chdir $folder or POSIX::_exit(1);
     open(STDIN,  '<',  '/dev/null') or POSIX::_exit(1);

@@ -99,10 +99,16 @@ class ForkServer:
         self._unlink()
 
     def run(
-        self, *, cwd: Path, env: Mapping[str, str], timeout: float, leash: Leash | None = None
+        self,
+        *arguments: str,
+        cwd: Path,
+        env: Mapping[str, str],
+        timeout: float,
+        leash: Leash | None = None,
     ) -> CompletedOutput:
         """Run the program to its end and return what it wrote.
 
+        The arguments come after those that the server was started with.
         Raises CommandError on any exit code but 0, CommandTimeout after `timeout` seconds,
         CommandOutOfMemory, Interrupted when the program, or this process, was asked to stop, and
         ServerGone.
@@ -120,7 +126,8 @@ class ForkServer:
                 with _address(self._folder) as address:
                     connection.connect(address)
                 hold(hang_up, leash)
-                answer = _exchange(connection, _request(cwd, env, timeout), timeout + 2 * GRACE)
+                request = _request(arguments, cwd, env, timeout)
+                answer = _exchange(connection, request, timeout + 2 * GRACE)
             except OSError as error:
                 if is_stopped(leash):
                     raise Interrupted("this process is stopping") from error
@@ -174,8 +181,9 @@ def _address(folder: Path) -> Iterator[str]:
         os.close(handle)
 
 
-def _request(cwd: Path, env: Mapping[str, str], timeout: float) -> bytes:
-    fields = [f"{timeout:.3f}", str(cwd), *(f"{name}={value}" for name, value in env.items())]
+def _request(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float) -> bytes:
+    fields = [f"{timeout:.3f}", str(cwd), str(len(arguments)), *arguments]
+    fields += [f"{name}={value}" for name, value in env.items()]
     body = os.fsencode("\0".join(fields))
     return struct.pack(">I", len(body)) + body
 

@@ -248,9 +248,11 @@ def test_a_run_gets_its_arguments_folder_and_environment_alone(tmp_path: Path, s
     folder = tmp_path / "a folder"
     folder.mkdir()
 
-    told = server.run(cwd=folder, env={"B": "x=y", "A": ""}, timeout=300).stdout.decode().split("|")
+    env = {"B": "x=y", "A": ""}
+    told = server.run("", "C=z", cwd=folder, env=env, timeout=300).stdout.decode().split("|")
 
-    assert told == ["one", "two words", str(folder), "0", "nothing", "A=", "B=x=y"]
+    assert told == ["one", "two words", "", "C=z", str(folder), "0", "nothing", "A=", "B=x=y"]
+    assert server.run(cwd=folder, env=env, timeout=300).stdout.startswith(b"one|two words|/")
 
 
 def test_a_run_does_not_see_what_another_has_done(serve: Serve, tmp_path: Path):
