@@ -202,7 +202,7 @@ def export_command(directory: Path, include_private: bool, url: str | None) -> N
 @click.command("clock")
 @with_appcontext
 def clock_command() -> None:
-    """Start the scheduled refresh when it is due, for ever; run this as a process of its own."""
+    """Start the scheduled refresh when it is due, until stopped, as a process of its own."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     _upgrade(app)
     with signals_interrupt():
@@ -216,7 +216,7 @@ def clock_command() -> None:
 @click.command("upgrade-database")
 @with_appcontext
 def upgrade_command() -> None:
-    """Bring the database to today's schema, whichever release made it; every row is kept."""
+    """Migrate the database to the current schema, whichever release made it; every row is kept."""
     _upgrade(current_app._get_current_object())  # type: ignore[attr-defined]
 
 

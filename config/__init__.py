@@ -109,7 +109,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "GITHUB_ACCESS_TOKEN",
         None,
-        "personal access token of GitHub, `repo` scope",
+        "GitHub personal access token, `repo` scope",
         check.token,
         "a token as GitHub shows it, without spaces",
         secret=True,
@@ -263,7 +263,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "TRUSTED_PROXIES",
         None,
-        "proxies in front of this service, whose word on a client's address is taken",
+        "proxies in front of this service that are trusted for the client address",
         check.whole(0, 10),
         _range(0, 10),
         absent="1 on Heroku, 0 elsewhere",

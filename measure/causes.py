@@ -46,7 +46,7 @@ CAUSES: tuple[tuple[str, str], ...] = (
     (
         r"early EOF|unexpected disconnect|hung up|transfer closed|index-pack|bad line length"
         r"|bad pack|RPC failed|Empty reply|Connection reset|Recv failure|unpack|did not receive",
-        "the transfer broke off",
+        "connection lost during clone",
     ),
 )
 ENDED_BY_STOP = re.compile(r"died of signal (1|2|15)\b")
