@@ -68,8 +68,13 @@ def prepare(app: Flask) -> None:
     except FileNotFoundError as error:
         raise StartError(f"no folder for temporary files can be written to: {error}") from None
     upgrade_database(app)
-    if settings.github_access_token is None:
+    if not settings.knows_what_to_list:
         log.warning("%s", TokenMissing())
+    elif settings.github_access_token is None:
+        log.warning(
+            "without GITHUB_ACCESS_TOKEN only public repositories are measured, of each one's "
+            "languages only the main one is known, and GitHub answers 60 requests an hour"
+        )
     if shutil.which("git", path=settings.search_path) is None:
         log.warning("git is not installed: no repository can be measured without it")
     with app.app_context():

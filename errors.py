@@ -18,7 +18,7 @@ ProjectTrackerError
 │   ├── RepositoryGone          404
 │   └── RepositoryBlocked       403 or 451
 └── RefreshError                a refresh could not be started or carried on
-    ├── TokenMissing            GITHUB_ACCESS_TOKEN is not set
+    ├── TokenMissing            neither GITHUB_ACCESS_TOKEN nor GITHUB_OWNERS is set
     ├── RefreshTooSoon          a forced refresh too soon after the last one
     ├── TokenWrong              the bearer token of REFRESH_TOKEN is missing or wrong
     ├── OriginRefused           a page of an origin that is not listed asks for a change
@@ -129,7 +129,8 @@ class TokenMissing(RefreshError):
     def __init__(self) -> None:
         super().__init__(
             "GITHUB_ACCESS_TOKEN is not set: create a personal access token with the `repo` scope "
-            "on GitHub and set it to refresh"
+            "on GitHub and set it to refresh, or name in GITHUB_OWNERS whose public repositories "
+            "to measure"
         )
 
 

@@ -97,7 +97,7 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
     Raises TokenMissing, and RefreshTooSoon for a forced one within REFRESH_MIN_INTERVAL of the last
     refresh or, where no REFRESH_TOKEN is set, FORCE_MIN_INTERVAL of the last forced one.
     """
-    if settings.github_access_token is None:
+    if not settings.knows_what_to_list:
         raise TokenMissing
     carried_on = carry_on(settings, LogObserver())
     if carried_on is not None:
@@ -131,7 +131,7 @@ def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> Ref
 
     Raises TokenMissing, RefreshError where one is under way already, and Interrupted.
     """
-    if settings.github_access_token is None:
+    if not settings.knows_what_to_list:
         raise TokenMissing
     carried_on = carry_on(settings, observer)
     if carried_on is not None:

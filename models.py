@@ -61,7 +61,9 @@ class Project(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     # GitHub's id outlives a rename. A row of the first release has none until it is matched.
     github_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    # Bare for the token's user, `owner/name` for all other owners.
     name: Mapped[str] = mapped_column(CleanText(255), unique=True)
+    owner: Mapped[str | None] = mapped_column(CleanText)
     time_spent_min: Mapped[int | None] = mapped_column(BigInteger)
     loc: Mapped[int | None] = mapped_column(BigInteger)
     commit_count: Mapped[int | None] = mapped_column(BigInteger)

@@ -36,6 +36,11 @@ class Settings:
 
     github_access_token: str | None = field(repr=False)
     github_api_url: str
+    github_owners: tuple[str, ...] | None
+    include_forks: bool
+    include_archived: bool
+    include_repositories: tuple[str, ...] | None
+    exclude_repositories: tuple[str, ...] | None
     database_url: str = field(repr=False)
     redis_url: str | None = field(repr=False)
     port: int
@@ -57,6 +62,11 @@ class Settings:
     refresh_concurrency: int
     trusted_proxies: int
     search_path: str
+
+    @property
+    def knows_what_to_list(self) -> bool:
+        """Return whether a token or a list of owners says whose repositories are measured."""
+        return self.github_access_token is not None or bool(self.github_owners)
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,44 @@ VARIABLES: tuple[Variable, ...] = (
         "GitHub's API, or a GitHub Enterprise Server's; http is allowed only for loopback",
         check.api_url,
         "a URL such as https://github.example.com/api/v3",
+    ),
+    Variable(
+        "GITHUB_OWNERS",
+        None,
+        "users and organizations whose repositories are measured, comma-separated; "
+        "without a token, their public ones",
+        check.owners,
+        "a comma-separated list of users and organizations of GitHub",
+        absent="the token's user",
+    ),
+    Variable(
+        "INCLUDE_FORKS",
+        "false",
+        "whether forks are measured, too",
+        check.boolean,
+        "true or false",
+    ),
+    Variable(
+        "INCLUDE_ARCHIVED",
+        "true",
+        "whether archived repositories are measured, too",
+        check.boolean,
+        "true or false",
+    ),
+    Variable(
+        "INCLUDE_REPOSITORIES",
+        None,
+        "only these, comma-separated patterns over `owner/name` such as `me/*,acme/web-?`",
+        check.repository_patterns,
+        "a comma-separated list of patterns such as owner/name or owner/*",
+        absent="all",
+    ),
+    Variable(
+        "EXCLUDE_REPOSITORIES",
+        None,
+        "none of these, comma-separated patterns over `owner/name`",
+        check.repository_patterns,
+        "a comma-separated list of patterns such as owner/name or owner/*",
     ),
     Variable(
         "DATABASE_URL",

@@ -242,3 +242,21 @@ def one_of(words: type[Word]) -> Callable[[str], Word]:
             raise ValueError("is not one of the words known here") from None
 
     return parse
+
+
+def owners(text: str) -> tuple[str, ...]:
+    """Read a list of users and organizations of GitHub, each once, in the order given."""
+    names = tuple({name.lower(): name for name in reversed(_names(text))}.values())[::-1]
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
+            raise ValueError(f"has the entry {shorten(name)}, which is no name of an owner")
+    return names
+
+
+def repository_patterns(text: str) -> tuple[str, ...]:
+    """Read a list of patterns over `owner/name`, in lower case: GitHub's names have no case."""
+    patterns = tuple(dict.fromkeys(name.lower() for name in _names(text)))
+    for pattern in patterns:
+        if not re.fullmatch(r"[\w.*?\[\]!-]+/[\w.*?\[\]!-]+", pattern):
+            raise ValueError(f"has the entry {shorten(pattern)}, which is no pattern of owner/name")
+    return patterns

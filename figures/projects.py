@@ -15,6 +15,7 @@ from models import KNOWN_PUBLIC, Project, db
 # What clients see of a project: each field as the database writes it. JSON stays text here.
 PROJECT_FIELDS: Final[dict[str, SQLColumnExpression[Any]]] = {
     "name": Project.name,
+    "owner": Project.owner,
     "time_spent": func.coalesce(Project.time_spent_min, 0).concat("m"),
     "time_spent_minutes": func.coalesce(Project.time_spent_min, 0),
     "loc": func.coalesce(Project.loc, 0),
@@ -94,6 +95,11 @@ def is_visible(name: str, private_mode: PrivateMode) -> bool:
     # See find_visible on why the name is compared again.
     found = db.session.scalar(select(Project.name).where(*named(name, private_mode)))
     return found is not None and found == name
+
+
+def join_name(owner: str | None, name: str) -> str:
+    """Return a project's name: bare for the token's user, who is not named."""
+    return name if owner is None else f"{owner}/{name}"
 
 
 def find_visible(name: str, private_mode: PrivateMode) -> dict[str, Any] | None:

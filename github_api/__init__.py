@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from github_api.types import OTHER, Listing, Quota, Repository, RetryPolicy
+from github_api.types import OTHER, Listing, Quota, Repository, RetryPolicy, Selection
 
 if TYPE_CHECKING:
     from config import Settings
     from github_api.source import GitHub
 
-__all__ = ["OTHER", "Listing", "Quota", "Repository", "RetryPolicy", "connect"]
+__all__ = ["OTHER", "Listing", "Quota", "Repository", "RetryPolicy", "Selection", "connect"]
 
 
 def connect(settings: Settings, policy: RetryPolicy | None = None) -> GitHub:
@@ -24,4 +24,13 @@ def connect(settings: Settings, policy: RetryPolicy | None = None) -> GitHub:
     """
     from github_api.source import GitHub
 
-    return GitHub(settings.github_api_url, settings.github_access_token, policy or RetryPolicy())
+    selection = Selection(
+        owners=settings.github_owners,
+        forks=settings.include_forks,
+        archived=settings.include_archived,
+        include=settings.include_repositories,
+        exclude=settings.exclude_repositories,
+    )
+    return GitHub(
+        settings.github_api_url, settings.github_access_token, policy or RetryPolicy(), selection
+    )

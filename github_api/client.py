@@ -27,7 +27,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from errors import GitHubError, GitHubUnavailable, RateLimited, TokenMissing, TokenRefused
+from errors import GitHubError, GitHubUnavailable, RateLimited, TokenRefused
 from github_api.addresses import find_origin
 from github_api.types import UNREADABLE, Quota, RetryPolicy
 
@@ -96,11 +96,11 @@ class Client:
     def session(self) -> Iterator[Session]:
         """Open a session whose deadline is counted from now.
 
-        Raises TokenMissing, and TokenRefused for a token that no HTTP header can hold.
+        Raises TokenRefused for a token that no HTTP header can hold.
         """
-        if not self._token:
-            raise TokenMissing
-        if not (self._token.isascii() and self._token.isprintable() and " " not in self._token):
+        if self._token and not (
+            self._token.isascii() and self._token.isprintable() and " " not in self._token
+        ):
             # The HTTP library would repeat it in its complaint.
             raise TokenRefused(TOKEN_MALFORMED)
         connection = _Connection(self._http, self._base_url, self._policy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -17,14 +18,24 @@ from errors import (
     RateLimited,
     RepositoryBlocked,
     RepositoryGone,
+    TokenMissing,
     TokenRefused,
 )
 from github_api.client import PAGE_SIZE, Client, Refused, Session
-from github_api.types import UNREADABLE, Listing, Quota, Repository, RetryPolicy, read_languages
+from github_api.types import (
+    MAX_NAME,
+    UNREADABLE,
+    Listing,
+    Quota,
+    Repository,
+    RetryPolicy,
+    Selection,
+    read_languages,
+    shorten,
+)
 
 # The oldest first: a repository made while the pages are read then comes last, and moves no other.
-_LISTING: Mapping[str, str | int] = {
-    "affiliation": "owner",
+_IN_ORDER: Mapping[str, str | int] = {
     "sort": "created",
     "direction": "asc",
     "per_page": PAGE_SIZE,
@@ -35,6 +46,7 @@ _MAY_NOT_LIST = (
     "GITHUB_ACCESS_TOKEN may not list repositories: it needs the `repo` scope, and where an "
     "organization asks for it, single sign-on"
 )
+_NO_OWNER = "GITHUB_OWNERS: GitHub knows no user or organization {}"
 _NO_API = "GitHub's API is not found; check GITHUB_API_URL"
 _GONE = "GitHub no longer has it, or does not show it to this token"
 _BLOCKED = "GitHub gives no access to it"
@@ -43,12 +55,17 @@ _BLOCKED = "GitHub gives no access to it"
 class GitHub:
     """A client of GitHub's API for any number of threads, made once and closed at the end.
 
-    Every method raises TokenMissing, TokenRefused, RateLimited or GitHubUnavailable, with messages
-    safe to show. After a RateLimited no single repository is asked for until that time.
+    Every method raises TokenRefused, RateLimited or GitHubUnavailable, with messages safe to show;
+    TokenMissing where neither a token nor owners are known. After a RateLimited no single
+    repository is asked for until that time.
     """
 
-    def __init__(self, api_url: str, token: str | None, policy: RetryPolicy) -> None:
+    def __init__(
+        self, api_url: str, token: str | None, policy: RetryPolicy, selection: Selection
+    ) -> None:
         self._client = Client(api_url, token, policy)
+        self.has_token = token is not None
+        self._selection = selection
         self._limited_until: datetime | None = None
 
     @property
@@ -61,11 +78,13 @@ class GitHub:
         self._client.close()
 
     def fetch_repositories(self) -> Listing:
-        """List the user's own repositories that are not forks: all of them, or raise."""
+        """List the repositories that the settings choose: all of them, or raise."""
+        if not self.has_token and not self._selection.owners:
+            raise TokenMissing
         try:
             for _ in range(_LISTINGS):
                 with self._client.session() as session:
-                    listing = _read_pages(session)
+                    listing = self._list(session)
                 # A rename between two pages shows one name twice, the former owner's out of date.
                 names = Counter(repository.name for repository in listing.repositories)
                 if len(names) == len(listing.repositories):
@@ -73,6 +92,42 @@ class GitHub:
         except Refused as refused:
             raise _listing_refused(refused) from None
         raise GitHubUnavailable(_CHANGING)
+
+    def _list(self, session: Session) -> Listing:
+        """List each owner's repositories, and choose."""
+        if not self._selection.owners:
+            pages = [(_read_pages(session, "/user/repos", {"affiliation": "owner"}), True)]
+        else:
+            own = _fetch_login(session, "/user") if self.has_token else None
+            pages = [self._list_owner(session, owner, own) for owner in self._selection.owners]
+        found = {
+            repository.github_id: repository if is_own else _under_its_owner(repository)
+            for (repositories, _), is_own in pages
+            for repository in repositories
+        }
+        return Listing(
+            [each for each in found.values() if self._selection.chooses(each)],
+            listed=len(found),
+            sees_private=self.has_token and all(sees for (_, sees), _ in pages),
+        )
+
+    def _list_owner(
+        self, session: Session, owner: str, own: str | None
+    ) -> tuple[tuple[list[Repository], bool], bool]:
+        if own is not None and owner.lower() == own.lower():
+            return _read_pages(session, "/user/repos", {"affiliation": "owner"}), True
+        name = quote(owner)
+        try:
+            if self.has_token:
+                # An organization's own listing has the private ones that the token may see.
+                _, facts = session.get(f"/users/{name}")
+                if isinstance(facts, dict) and facts.get("type") == "Organization":
+                    return _read_pages(session, f"/orgs/{name}/repos", {"type": "all"}), False
+            return _read_pages(session, f"/users/{name}/repos", {"type": "owner"}), False
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            raise GitHubError(_NO_OWNER.format(owner)) from None
 
     def fetch_languages(self, repository: str | int) -> dict[str, int]:
         """Return the bytes of each language of a repository, named by its full name or its id.
@@ -101,29 +156,41 @@ class GitHub:
             raise _repository_refused(refused) from None
 
 
-def _read_pages(session: Session) -> Listing:
-    found: dict[int, Repository] = {}
-    headers, entries = session.get("/user/repos", _LISTING)
+def _fetch_login(session: Session, path: str) -> str:
+    _, facts = session.get(path)
+    login = facts.get("login") if isinstance(facts, dict) else None
+    if not isinstance(login, str):
+        raise GitHubUnavailable(UNREADABLE)
+    return login
+
+
+def _under_its_owner(repository: Repository) -> Repository:
+    return replace(repository, name=shorten(repository.full_name, MAX_NAME))
+
+
+def _read_pages(
+    session: Session, path: str, parameters: Mapping[str, str | int]
+) -> tuple[list[Repository], bool]:
+    """Return a listing's repositories, all pages of it, and whether it shows private ones."""
+    found: list[Repository] = []
+    headers, entries = session.get(path, {**_IN_ORDER, **parameters})
     sees_private = _sees_private(headers)
-    _read_page(headers, entries, found)
+    found += _read_page(headers, entries)
     seen = set()
     while following := _next_page(headers):
         if following in seen:
             raise GitHubUnavailable(UNREADABLE)
         seen.add(following)
         headers, entries = session.get(following)
-        _read_page(headers, entries, found)
-    return Listing(list(found.values()), sees_private)
+        found += _read_page(headers, entries)
+    return found, sees_private
 
 
-def _read_page(headers: Mapping[str, str], entries: object, found: dict[int, Repository]) -> None:
+def _read_page(headers: Mapping[str, str], entries: object) -> list[Repository]:
     if not isinstance(entries, list):
         raise GitHubUnavailable(UNREADABLE)
     listed_at = _date(headers)
-    for entry in entries:
-        repository = Repository.from_github(entry, listed_at)
-        if entry.get("fork") is not True:
-            found[repository.github_id] = repository
+    return [Repository.from_github(entry, listed_at) for entry in entries]
 
 
 def _next_page(headers: Mapping[str, str]) -> str | None:

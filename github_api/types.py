@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from errors import GitHubUnavailable
@@ -48,7 +49,10 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One repository as listed: times in UTC, listed_at by GitHub's clock, size_kb its size."""
+    """One repository as listed: times in UTC, listed_at by GitHub's clock, size_kb its size.
+
+    Its name is bare for the token's user, and `owner/name` for all other owners.
+    """
 
     github_id: int
     name: str
@@ -60,6 +64,9 @@ class Repository:
     default_branch: str | None
     pushed_at: datetime | None
     size_kb: int
+    owner: str = ""
+    fork: bool = False
+    language: str | None = field(default=None, compare=False)
     listed_at: datetime | None = field(default=None, compare=False)
 
     @classmethod
@@ -88,6 +95,9 @@ class Repository:
             default_branch=_text(entry.get("default_branch")) or None,
             pushed_at=_timestamp(entry.get("pushed_at")),
             size_kb=_size(entry.get("size")),
+            owner=_owner(entry),
+            fork=entry.get("fork") is True,
+            language=_text(entry.get("language")) or None,
             listed_at=listed_at,
         )
 
@@ -111,10 +121,35 @@ class Repository:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Which repositories are asked for: patterns in lower case; owners None is the token's user."""
+
+    owners: tuple[str, ...] | None = None
+    forks: bool = False
+    archived: bool = True
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] | None = None
+
+    def chooses(self, repository: Repository) -> bool:
+        """Return whether a repository is one of them, its owner apart."""
+        name = repository.full_name.lower()
+        return (
+            (self.forks or not repository.fork)
+            and (self.archived or not repository.archived)
+            and (self.include is None or any(fnmatchcase(name, each) for each in self.include))
+            and not any(fnmatchcase(name, each) for each in self.exclude or ())
+        )
+
+
+@dataclass(frozen=True)
 class Listing:
-    """A user's repositories; sees_private is False for a token without that scope."""
+    """The chosen repositories, and how many were listed to choose from.
+
+    sees_private is False for a token without that scope, and without a token.
+    """
 
     repositories: list[Repository]
+    listed: int
     sees_private: bool
 
 
@@ -155,6 +190,12 @@ def _text(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _owner(entry: Mapping[str, Any]) -> str:
+    owner = entry.get("owner")
+    login = _text(owner.get("login")) if isinstance(owner, dict) else None
+    return login or (_text(entry.get("full_name")) or "").rpartition("/")[0]
 
 
 def _timestamp(value: object) -> datetime | None:

@@ -44,7 +44,7 @@ class LastMeasurement:
             and self.fingerprint == fingerprint
             and self.pushed_at == repository.pushed_at
             and self.default_branch == repository.default_branch
-            and self.name == repository.name
+            and self.name == repository.full_name
             and self.clone_url == repository.clone_url
         )
 
@@ -98,7 +98,7 @@ def save_measured(session: Session, repository: Repository, measured: Measured) 
         _save_figures(session, row, measured.figures)
     if measured.languages is not None:
         row.languages = measured.languages
-        row.primary_language = _most_bytes(measured.languages)
+        row.primary_language = _most_bytes(measured.languages) or repository.language
     row.fingerprint = measured.fingerprint
     row.stale_reason = measured.lacking
     row.lacks_languages = measured.lacking is not None
@@ -131,7 +131,7 @@ def _note_state(row: Project, listed: Repository, found_at: Repository) -> None:
     row.pushed_at = listed.pushed_at
     row.default_branch = listed.default_branch
     row.recheck_head = _may_miss_a_push(listed, row.empty)
-    row.measured_name = found_at.name
+    row.measured_name = found_at.full_name
     row.measured_url = found_at.clone_url
     row.measured_at = utc_now()
 

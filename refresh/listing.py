@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NOTHING_LISTED = "GitHub lists no repository of this owner: nothing was changed"
+NOTHING_CHOSEN = (
+    "the settings choose none of the repositories that GitHub lists: nothing was changed"
+)
+
 
 def list_repositories(settings: Settings, github: GitHub, refresh_id: str) -> int | None:
     """List the repositories of a refresh, turn them into tasks, and give how many tasks.
@@ -56,12 +61,16 @@ def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, for
         # To ask cloc for its version takes about as long as to ask GitHub for a page.
         counter = pool.submit(measure.best_counter, options)
         listing, listed, gone = _fetch(github, settings.private_repositories)
+    unseen = None
+    if not listing.sees_private:
+        has_token = settings.github_access_token is not None
+        unseen = projects.NO_SCOPE if has_token else projects.NO_TOKEN
     count, total = projects.save_listing(
         refresh_id,
         attempt,
         listed,
         gone,
-        sees_private=listing.sees_private or settings.private_repositories is PrivateMode.HIDE,
+        unseen=None if settings.private_repositories is PrivateMode.HIDE else unseen,
         choose=partial(
             choose,
             listed,
@@ -70,8 +79,8 @@ def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, for
         ),
         quota=github.quota,
     )
-    if not listing.sees_private:
-        log.warning("GITHUB_ACCESS_TOKEN: %s", projects.NO_SCOPE)
+    if unseen is not None:
+        log.warning("%s", unseen)
     log.info("%d repositories listed, %d to measure", total, count)
     return count
 
@@ -80,7 +89,7 @@ def _fetch(github: GitHub, mode: PrivateMode) -> tuple[Listing, list[Repository]
     """Give a listing, which of it is to be measured, and the row ids of what is gone."""
     listing = github.fetch_repositories()
     if not listing.repositories:
-        raise GitHubError("GitHub lists no repository of this token's user: nothing was changed")
+        raise GitHubError(NOTHING_CHOSEN if listing.listed else NOTHING_LISTED)
     listed = _eligible(listing, mode)
     gone = projects.find_unlisted(listed, mode, listing.sees_private)
     if gone:

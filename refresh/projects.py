@@ -21,6 +21,7 @@ FACTS = (
     Project.id,
     Project.github_id,
     Project.name,
+    Project.owner,
     Project.url,
     Project.private,
     Project.archived,
@@ -38,10 +39,11 @@ KNOWN = (
     Project.lacks_languages,
 )
 NO_SCOPE = "the token lacks the `repo` scope and does not show private repositories"
+NO_TOKEN = "private repositories cannot be seen without GITHUB_ACCESS_TOKEN"
 
 
 def find_unlisted(listed: Iterable[Repository], mode: PrivateMode, sees_private: bool) -> list[int]:
-    """Give the row ids of projects that a listing does not hold, by GitHub's id or by name."""
+    """Return the row ids of projects that a listing does not hold, by GitHub's id or by name."""
     repositories = list(listed)
     ids = {repository.github_id for repository in repositories}
     names = {repository.name for repository in repositories}
@@ -68,14 +70,15 @@ def save_listing(
     listed: Sequence[Repository],
     gone: Iterable[int],
     *,
-    sees_private: bool,
+    unseen: str | None,
     choose: Callable[[dict[int, LastMeasurement]], list[Repository]],
     quota: Quota | None,
 ) -> tuple[int, int]:
     """Turn a complete listing into rows and tasks, in one transaction.
 
     Projects take over the listing's facts, projects that are gone are deleted, and each repository
-    that ``choose`` picks becomes a task. Gives how many tasks there are and how many repositories.
+    that ``choose`` picks becomes a task. ``unseen`` is why private ones are not listed, None where
+    they are. Returns how many tasks there are and how many repositories.
     Raises Superseded when another process has taken the listing over.
     """
 
@@ -85,9 +88,9 @@ def save_listing(
             session.execute(delete(Project).where(Project.id.in_(chunk)))
         rows = session.execute(select(*FACTS, *KNOWN)).all()
         _upsert_repositories(session, listed, rows)
-        if not sees_private:
+        if unseen is not None:
             session.execute(
-                update(Project).where(Project.private.is_(True)).values(stale_reason=NO_SCOPE)
+                update(Project).where(Project.private.is_(True)).values(stale_reason=unseen)
             )
         chosen = choose(_known(rows))
         _add_tasks(session, refresh_id, chosen)
@@ -137,6 +140,7 @@ def _facts(repository: Repository) -> dict[str, Any]:
     return {
         "github_id": repository.github_id,
         "name": repository.name,
+        "owner": repository.owner or None,
         "url": repository.html_url or None,
         "private": repository.private,
         "archived": repository.archived,

@@ -32,7 +32,7 @@ class Schedule:
 
         The first refresh starts at once when the process does, however an earlier try ended.
         """
-        if self._settings.refresh_interval_hours == 0 or self._settings.github_access_token is None:
+        if self._settings.refresh_interval_hours == 0 or not self._settings.knows_what_to_list:
             return False
         if store.find_active() is not None:
             return False

@@ -38,6 +38,11 @@ class TestDefaults:
         assert settings == Settings(
             github_access_token=None,
             github_api_url="https://api.github.com",
+            github_owners=None,
+            include_forks=False,
+            include_archived=True,
+            include_repositories=None,
+            exclude_repositories=None,
             database_url=f"sqlite:///{ROOT / 'db.sqlite'}",
             redis_url=None,
             port=5001,
@@ -391,7 +396,7 @@ def test_only_config_reads_the_environment():
     readers = [
         path.relative_to(ROOT).as_posix()
         for path in ROOT.rglob("*.py")
-        if not {"tests", "bench", ".venv"} & set(path.relative_to(ROOT).parts)
+        if not {"tests", "bench", "demo", ".venv"} & set(path.relative_to(ROOT).parts)
         and ("os.environ" in (source := path.read_text()) or "getenv" in source)
     ]
     assert readers == ["config/__init__.py"]

@@ -23,6 +23,7 @@ from figures.projects import (
     fetch_projects,
     find_visible,
     is_visible,
+    join_name,
     named,
     visible,
 )
@@ -47,6 +48,7 @@ ENDPOINTS = {
     "GET /api/projects": "The projects with their figures, newest last commit first",
     "GET /api/project/<name>": "One project",
     "GET /api/project/<name>/history": "One project's commits, additions and deletions by period",
+    "GET /api/project/<owner>/<name>": "One project of an owner other than the token's user",
     "GET /api/metrics": "The figures across all projects",
     "GET /api/overview": "The figures across all projects, and the projects, in one answer",
     "GET /api/activity": "Commits by day, week, month or year, streaks, the busiest weekday",
@@ -128,10 +130,11 @@ def overview() -> ResponseReturnValue:
 
 
 @blueprint.get("/api/project/<name>")
+@blueprint.get("/api/project/<owner>/<name>")
 @kept
-def show_project(name: str) -> ResponseReturnValue:
+def show_project(name: str, owner: str | None = None) -> ResponseReturnValue:
     """Return one project."""
-    project = find_visible(name, _mode())
+    project = find_visible(join_name(owner, name), _mode())
     if project is None:
         return NO_PROJECT, 404
     return project

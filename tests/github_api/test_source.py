@@ -85,6 +85,7 @@ def test_a_repository_is_listed_with_its_facts(api: GitHubApi, github: GitHub) -
             default_branch="trunk",
             pushed_at=PUSHED,
             size_kb=321,
+            owner="octocat",
         )
     ]
 

@@ -1,7 +1,9 @@
 """A stand-in for GitHub's REST API on loopback, with the published field names.
 
 It serves what a token's user has: ``GET /user``, ``/user/repos``, ``/repos/{owner}/{name}``,
-``/repositories/{id}``, each one's ``/languages``, and ``/rate_limit``; and it fails on demand.
+``/repositories/{id}``, each one's ``/languages``, and ``/rate_limit``; what others have, without a
+token as well: ``/users/{login}``, ``/users/{login}/repos``, ``/orgs/{login}/repos``; and it fails
+on demand.
 By hand: ``python -m tests.support.github_api --port 8081 NAME=GIT_URL …``.
 """
 
@@ -55,6 +57,8 @@ class GitHubApi:
         self._former_names: dict[str, int] = {}
         self._faults: list[Fault] = []
         self._lock = threading.RLock()
+        # Logins that are organizations; every other owner of a repository is a user.
+        self.organizations: set[str] = set()
         self._git: GitServer | None = None
         self._server: Server | None = None
 
@@ -185,8 +189,9 @@ class GitHubApi:
             self._ids[entry["full_name"]] = github_id
             self.update(github_id)
 
-    def _user(self, login: str) -> dict[str, Any]:
-        return user(self.url, login, 1 if login == self.login else 2)
+    def _user(self, login: str, *, is_organization: bool = False) -> dict[str, Any]:
+        facts = user(self.url, login, 1 if login == self.login else 2)
+        return facts | {"type": "Organization"} if is_organization else facts
 
     # What goes wrong
 
@@ -273,7 +278,8 @@ class GitHubApi:
     ) -> Answer:
         if method != "GET":
             return _message(404, "Not Found")
-        if authorization not in (f"token {self.token}", f"Bearer {self.token}"):
+        is_known = authorization in (f"token {self.token}", f"Bearer {self.token}")
+        if authorization is not None and not is_known:
             return _message(401, "Bad credentials")
         if path != "/rate_limit" and self._is_used_up():
             return _message(403, "API rate limit exceeded for user ID 1.")
@@ -282,11 +288,43 @@ class GitHubApi:
             rate |= {"reset": self.resets_at, "used": self.limit - self.remaining}
             rate["resource"] = "core"
             return _json({"resources": {"core": rate}, "rate": rate})
+        if path in ("/user", "/user/repos") and not is_known:
+            return _message(401, "Requires authentication")
         if path == "/user":
             return _json(self._user(self.login) | {"name": None, "public_repos": 0})
         if path == "/user/repos":
-            return self._page(query)
-        return self._one(path)
+            return self._page(path, self._listed(query), query)
+        matched = re.fullmatch(r"/(users|orgs)/([^/]+)(/repos)?", path)
+        if matched:
+            return self._owner(path, *matched.groups(), query=query, is_known=is_known)
+        return self._one(path, is_known)
+
+    def _owner(
+        self,
+        path: str,
+        kind: str,
+        login: str,
+        repos: str | None,
+        *,
+        query: dict[str, str],
+        is_known: bool,
+    ) -> Answer:
+        owners = {entry["owner"]["login"].lower() for entry in self._repositories.values()}
+        is_organization = login.lower() in {each.lower() for each in self.organizations}
+        known = login.lower() in owners | {self.login.lower()} or is_organization
+        if not known or (kind == "orgs" and not is_organization):
+            return _message(404, "Not Found")
+        if repos is None:
+            return _json(self._user(login, is_organization=is_organization))
+        listed = [
+            github_id
+            for github_id, entry in self._repositories.items()
+            if entry["owner"]["login"].lower() == login.lower()
+            and (entry["private"] is not True or (kind == "orgs" and is_known))
+            and self._is_seen(github_id)
+        ]
+        self._sort(listed, query.get("sort", "full_name"), query.get("direction"))
+        return self._page(path, listed, query)
 
     def _is_used_up(self) -> bool:
         if not self.counts_down:
@@ -314,10 +352,9 @@ class GitHubApi:
         is_private = self._repositories[github_id]["private"] is True
         return not is_private or "repo" in scopes.split(", ")
 
-    def _page(self, query: dict[str, str]) -> Answer:
+    def _page(self, path: str, listed: list[int], query: dict[str, str]) -> Answer:
         size = min(int(query.get("per_page", 30)), 100)
         page = int(query.get("page", 1))
-        listed = self._listed(query)
         last = max(1, math.ceil(len(listed) / size))
         pages = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
         if page == 1:
@@ -325,7 +362,7 @@ class GitHubApi:
         if page >= last:
             del pages["next"], pages["last"]
         link = ", ".join(
-            f'<{self.url}/user/repos?{urlencode(query | {"page": str(number)})}>; rel="{rel}"'
+            f'<{self.url}{path}?{urlencode(query | {"page": str(number)})}>; rel="{rel}"'
             for rel, number in pages.items()
         )
         shown = listed[(page - 1) * size : page * size]
@@ -360,7 +397,7 @@ class GitHubApi:
         if (direction or ("asc" if sort == "full_name" else "desc")) == "desc":
             listed.reverse()
 
-    def _one(self, path: str) -> Answer:
+    def _one(self, path: str, is_known: bool) -> Answer:
         matched = re.fullmatch(r"/(?:repositories/(\d+)|repos/([^/]+/[^/]+))(/languages)?", path)
         if not matched:
             return _message(404, "Not Found")
@@ -371,7 +408,8 @@ class GitHubApi:
             return answer._replace(headers={"Location": moved})
         try:
             github_id = self.id_of(int(number) if number else full_name)
-            if not self._is_seen(github_id):
+            private = self._repositories[github_id]["private"] is True
+            if not self._is_seen(github_id) or (private and not is_known):
                 return _message(404, "Not Found")
         except KeyError:
             return _message(404, "Not Found")
