@@ -63,6 +63,7 @@ def test_a_project_looks_as_clients_know_it(tables):
     project = Project(
         github_id=2**40,
         name="redis-py",
+        owner="redis",
         time_spent_min=123,
         loc=3_000_000_000,
         commit_count=2549,
@@ -83,6 +84,7 @@ def test_a_project_looks_as_clients_know_it(tables):
     store(project)
     assert shown(project.name) == {
         "name": "redis-py",
+        "owner": "redis",
         "time_spent": "123m",
         "time_spent_minutes": 123,
         "loc": 3_000_000_000,
@@ -112,6 +114,7 @@ def test_a_project_without_figures(tables):
     answer = shown(project.name)
     assert {name: value for name, value in answer.items() if value is None} == dict.fromkeys(
         (
+            "owner",
             "last_finished",
             "first_commit",
             "url",
