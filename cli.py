@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,7 @@ def _describe(figures: Figures) -> dict[str, Any]:
         "loc": count.loc,
         "loc_source": count.source,
         "loc_by_language": dict(count.languages),
+        "not_counted": [asdict(left_out) for left_out in count.not_counted],
         "commits": history.commits,
         "active_days": len(history.days),
         "time_spent": f"{minutes}m",
@@ -176,6 +178,9 @@ def _print_table(title: str, described: dict[str, Any]) -> None:
             most = sorted(value.items(), key=lambda item: (-item[1], item[0]))
             for language, lines in most[:10]:
                 table.add_row(f"  {escape(language)}", f"{lines:,}", style="dim")
+        elif isinstance(value, list):
+            for left_out in value:
+                table.add_row(f"files {left_out['reason']}", f"{left_out['files']:,}")
         else:
             table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
     Console().print(table)

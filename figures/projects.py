@@ -32,12 +32,13 @@ PROJECT_FIELDS: Final[dict[str, SQLColumnExpression[Any]]] = {
     "languages": func.coalesce(json_text(Project.languages), "{}"),
     "languages_loc": func.coalesce(json_text(Project.languages_loc), "{}"),
     "loc_source": Project.loc_source,
+    "not_counted": func.coalesce(json_text(Project.not_counted), "null"),
     "head_sha": Project.head_sha,
     "measured_at": iso_utc(Project.measured_at),
     "stale": Project.stale_reason.is_not(None),
     "stale_reason": Project.stale_reason,
 }
-JSON_FIELDS: Final = ("languages", "languages_loc")
+JSON_FIELDS: Final = ("languages", "languages_loc", "not_counted")
 
 BY_NAME = in_code_point_order(Project.name)
 

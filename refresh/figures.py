@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, insert, select
@@ -12,7 +12,7 @@ from database.transaction import in_chunks, run_in_transaction
 from database.types import utc_now
 from errors import Superseded
 from github_api import OTHER, Repository
-from measure import Figures, History, whole_minutes
+from measure import Count, Figures, History, whole_minutes
 from models import ActivityDay, Project
 
 # How long after a push its second is certainly over, on whichever of GitHub's machines.
@@ -29,6 +29,7 @@ class LastMeasurement:
     head_sha: str | None = None
     name: str | None = None
     clone_url: str | None = None
+    loc_source: str | None = None
     stale: bool = False
     recheck_head: bool = False
     lacks_languages: bool = False
@@ -54,8 +55,9 @@ class Measured:
     """What a measurement brought: figures, languages and the fingerprint they were made with.
 
     ``figures`` is None where the head had not moved, ``languages`` where they were not fetched,
-    ``lacking`` says why they could not be. ``found_at`` is the repository as it was cloned, which
-    differs from the listing's when it was renamed since.
+    ``lacking`` says why they could not be. ``uncounted`` says why the lines of code stay those of
+    the last count, and is None where they are those of ``figures``. ``found_at`` is the repository
+    as it was cloned, which differs from the listing's when it was renamed since.
     """
 
     fingerprint: str
@@ -63,6 +65,7 @@ class Measured:
     languages: dict[str, int] | None
     found_at: Repository
     lacking: str | None = None
+    uncounted: str | None = None
 
 
 def find_last_measurement(github_id: int) -> LastMeasurement:
@@ -79,6 +82,7 @@ def find_last_measurement(github_id: int) -> LastMeasurement:
             row.head_sha,
             row.measured_name,
             row.measured_url,
+            row.loc_source,
             stale=row.stale_reason is not None,
             recheck_head=row.recheck_head,
             lacks_languages=row.lacks_languages,
@@ -95,13 +99,16 @@ def save_measured(session: Session, repository: Repository, measured: Measured) 
     """
     row = _row_of(session, repository)
     if measured.figures is not None:
-        _save_figures(session, row, measured.figures)
+        _save_history(session, row, measured.figures)
+        if measured.uncounted is None:
+            _save_count(row, measured.figures.count)
     if measured.languages is not None:
         row.languages = measured.languages
         row.primary_language = _most_bytes(measured.languages) or repository.language
     row.fingerprint = measured.fingerprint
-    row.stale_reason = measured.lacking
-    row.lacks_languages = measured.lacking is not None
+    row.stale_reason = "; ".join(filter(None, (measured.uncounted, measured.lacking))) or None
+    # Where the lines are to be counted again, the languages alone will not do.
+    row.lacks_languages = measured.lacking is not None and measured.uncounted is None
     row.empty = False
     _note_state(row, repository, measured.found_at)
 
@@ -155,7 +162,7 @@ def _row_of(session: Session, repository: Repository) -> Project:
     return row
 
 
-def _save_figures(session: Session, row: Project, figures: Figures) -> None:
+def _save_history(session: Session, row: Project, figures: Figures) -> None:
     history = figures.history
     if figures.since is None:
         session.execute(delete(ActivityDay).where(ActivityDay.project_id == row.id))
@@ -179,9 +186,13 @@ def _save_figures(session: Session, row: Project, figures: Figures) -> None:
     )
     row.time_spent_min = _minutes(row)
     row.head_sha = figures.head_sha
-    row.loc = figures.count.loc
-    row.languages_loc = dict(figures.count.languages)
-    row.loc_source = figures.count.source
+
+
+def _save_count(row: Project, count: Count) -> None:
+    row.loc = count.loc
+    row.languages_loc = dict(count.languages)
+    row.loc_source = count.source
+    row.not_counted = [asdict(left_out) for left_out in count.not_counted]
 
 
 def _add_days(session: Session, row: Project, history: History) -> None:

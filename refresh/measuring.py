@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -164,7 +165,14 @@ def _measure(
             raise
         _log_fallback(settings, repository, found)
         made_with = measure.fingerprint(found.count.counter, options)
-        return _put_together(task, made_with, found, asked.result(), found_at)
+        measured, reason = _put_together(task, made_with, found, asked.result(), found_at)
+    if not found.count.cloc_failed or last.loc_source != "cloc":
+        return measured, reason
+    # What another counter says is no figure to put in the place of cloc's. The history is good,
+    # and the next refresh adds to it what is new, and counts again.
+    uncounted = f"its lines could not be counted: {found.count.reason}"
+    kept = replace(measured, fingerprint=fingerprint, uncounted=uncounted)
+    return kept, "; ".join(filter(None, (uncounted, reason)))
 
 
 def _fetch_languages(github: GitHub, task: Task) -> dict[str, int] | GitHubError:

@@ -89,6 +89,7 @@ def test_measure_prints_json(
         "loc": 2,
         "loc_source": "cloc",
         "loc_by_language": {"C": 1, "Python": 1},
+        "not_counted": [],
         "commits": 2,
         "active_days": 1,
         "time_spent": "60m",

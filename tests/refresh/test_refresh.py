@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -362,6 +364,59 @@ def test_too_large_repositories_are_not_cloned(
 
     assert "MAX_REPO_MB" in projects(client)["huge"]["stale_reason"]
     assert world.git.requests("huge") == []
+
+
+def test_the_last_count_stays_where_cloc_fails(
+    environment: dict[str, str], request: pytest.FixtureRequest, world: World, tmp_path: Path
+):
+    stub, broken = tmp_path / "cloc", tmp_path / "broken"
+    stub.write_text(f'#!/bin/sh\n[ "$1" = --version ] || [ ! -e {broken} ] || kill -9 $$\n')
+    stub.write_text(stub.read_text() + f'exec {shutil.which("cloc")} "$@"\n')
+    stub.chmod(0o755)
+    environment["CLOC_PATH"] = str(stub)
+    client = request.getfixturevalue("client")
+    alpha = world.add("alpha")
+    world.add("unmoved")
+    refresh(client)
+    assert projects(client)["alpha"]["not_counted"] == []
+
+    broken.touch()
+    for commits in (4, 5):
+        alpha.commit({f"new{commits}.py": f"n = {commits}\n"})
+        world.push("alpha")
+        answer = refresh(client)
+        found = projects(client)["alpha"]
+        assert "alpha: its lines could not be counted: cloc failed" in answer["error_message"]
+        assert (found["loc"], found["loc_source"], found["stale"]) == (6, "cloc", True)
+        assert found["commits"] == world.commits("alpha") == commits
+        assert found["code_churn"] == world.churn("alpha")
+    world.add("beta")  # never counted by cloc: another counter's figure is better than none
+    refresh(client)
+    assert projects(client)["beta"]["loc_source"] == "pygount"
+    assert projects(client)["unmoved"]["stale"] is False
+
+    broken.unlink()
+    refresh(client)
+    found = projects(client)
+    assert (found["alpha"]["loc"], found["alpha"]["stale"]) == (8, False)
+    assert found["beta"]["loc_source"] == "cloc"
+
+
+def test_what_a_counter_left_out_is_said(
+    environment: dict[str, str], request: pytest.FixtureRequest, world: World
+):
+    environment["CLOC_PATH"] = shutil.which("false") or ""
+    client = request.getfixturevalue("client")
+    alpha = world.add("alpha")
+    alpha.commit({"made.py": "# Generated; do not edit.\nx = 1\n"})
+    world.push("alpha")
+
+    refresh(client)
+
+    assert projects(client)["alpha"]["loc_source"] == "pygount"
+    assert projects(client)["alpha"]["not_counted"] == [
+        {"reason": "generated", "files": 1, "paths": ["made.py"]}
+    ]
 
 
 def test_without_a_token_nothing_is_asked_of_github(
