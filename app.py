@@ -23,7 +23,7 @@ from models import Project, RefreshStatus
 from refresh import store
 from refresh.running import signals_interrupt, stop_running
 from refresh.schedule import start_schedule
-from web import api
+from web import api, embeds
 from web.access import control_access
 from web.errors import register_error_handlers
 from web.listening import check_address, own_names
@@ -50,6 +50,7 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     db.init_app(app)
     migrate.init_app(app)
     app.register_blueprint(api.blueprint)
+    app.register_blueprint(embeds.blueprint)
     control_access(app, settings)
     keep_responses(app, settings)
     register_error_handlers(app)

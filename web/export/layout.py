@@ -17,6 +17,7 @@ from config import Settings
 from figures.projects import fetch_projects, visible
 from web.assets import FOLDER as ASSETS
 from web.charts import BADGE_FIGURES
+from web.embeds import CHARTS
 
 LEFT_OUT: Final = frozenset({"api.index", "api.health", "api.show_refresh", "api.list_refreshes"})
 """Endpoints that say something of a running service alone."""
@@ -92,6 +93,7 @@ def _asset_names(_settings: Settings) -> Iterator[str]:
 ARGUMENTS: Final[Mapping[str, Callable[[Settings], Iterable[str]]]] = {
     "name": _visible_names,
     "figure": lambda _settings: BADGE_FIGURES,
+    "chart": lambda _settings: CHARTS,
     "filename": _asset_names,
 }
 """What the arguments of routes may be."""
