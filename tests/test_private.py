@@ -23,11 +23,23 @@ from models import Project, RefreshJob, RefreshStatus, db
 from tests.support.redis_server import RedisServer
 from tests.support.service import LIMIT, Service, serving
 from tests.support.world import World
+from web.charts import BADGE_FIGURES
+from web.embeds import CHARTS
 
 pytestmark = pytest.mark.needs_cloc
 
 CANARY = "zq-canary-7731"
-READS = ("/", "/api/health", "/api/projects", "/api/metrics", "/api/refresh/jobs")
+READS = (
+    *("/", "/api/health", "/api/projects", "/api/metrics", "/api/refresh/jobs"),
+    *("/api/overview", "/api/activity", "/api/card/all.svg"),
+    *(f"/api/badge/all/{figure}.{kind}" for figure in BADGE_FIGURES for kind in ("svg", "json")),
+    *(f"/api/chart/{chart}.svg" for chart in CHARTS),
+)
+OF_THE_CANARY = (
+    *("/api/project/{0}", "/api/project/{0}%00", "/api/project/{0}/history"),
+    *("/api/activity?project={0}", "/api/card/{0}.svg", "/api/badge/{0}/loc.svg"),
+    *("/api/badge/{0}/loc.json", "/api/chart/activity.svg?project={0}"),
+)
 WARNING = "private repositories are shown to everybody"
 DISCREET = pytest.mark.parametrize("mode", ["count", "hide"])
 
@@ -67,7 +79,7 @@ def everything(client: FlaskClient) -> str:
     """Fetch all that can be fetched, and give it with its headers."""
     names = [project["name"] for project in client.get("/api/projects").get_json()]
     jobs = [job["id"] for job in client.get("/api/refresh/jobs").get_json()]
-    paths = [*READS, "/nowhere", f"/api/project/{CANARY}", f"/api/project/{CANARY}%00"]
+    paths = [*READS, "/nowhere", *(path.format(CANARY) for path in OF_THE_CANARY)]
     paths += [f"/api/project/{name}" for name in names]
     paths += [f"/api/refresh/status/{job}" for job in jobs]
     answers = [client.open(path, method=m) for path in paths for m in ("GET", "HEAD", "OPTIONS")]
