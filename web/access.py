@@ -86,7 +86,7 @@ def _limit_refreshes(app: Flask, settings: Settings, endpoint: str) -> None:
 
 
 def _answer_too_many(limit: RequestLimit) -> Response:
-    wait = max(1, round(limit.reset_at - time.time()))
+    wait = min(60, max(1, round(limit.reset_at - time.time())))
     answer = jsonify(error=f"too many requests: try again in {wait} s")
     answer.status_code = 429
     answer.headers["Retry-After"] = str(wait)

@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from sqlalchemy import ColumnElement, SQLColumnExpression, func
 from werkzeug.datastructures import MultiDict
 
-from errors import BadParameter
 from figures.days import Granularity
 from figures.projects import BY_NAME, PROJECT_FIELDS
 from models import Project
@@ -90,8 +89,6 @@ def parse_time_query(
     """Check the parameters that choose a time and how it is divided; raise BadParameter."""
     values = only_known(arguments, known)
     first, last = values.read("from", day, None), values.read("to", day, None)
-    if first is not None and last is not None and last < first:
-        raise BadParameter("to: it is before from")
     return TimeQuery(
         project=values.read("project", str, None),
         first=first,
