@@ -9,9 +9,7 @@ import contextlib
 from functools import partial
 
 from .changed import count_changed
-from .checkout import list_files
 from .cloc_server.preloaded import PreloadedCloc
-from .fetch import fetch_commits
 from .figures import (
     Count,
     Day,
@@ -27,7 +25,7 @@ from .folder import clone_folder, sweep
 from .git import OBJECT_NAME, Git
 from .leash import allow_again, stop_all
 from .loc import best_counter
-from .partial_clone import fetch_changes, fetch_needed
+from .partial_clone import fetch_files
 from .reading import read
 from .stored_counts import decode, encode
 from .together import both
@@ -70,10 +68,7 @@ def measure(
     known = _decode(file_counts)
     with clone_folder(options.scratch) as folder:
         git = Git(source, options, folder)
-        fetch = fetch_changes if known else fetch_commits
-        fetched = fetch(git, since)
-        listing = list_files(git, fetched.head, options.exclude_dirs)
-        fetch_needed(git, listing, fetched.new or (), known)
+        fetched, listing = fetch_files(git, since, known)
         history, (counted, counts) = both(
             git.leash,
             partial(read, git, listing, fetched.head, fetched.new),

@@ -10,9 +10,9 @@ from functools import partial
 from errors import EmptyRepository
 
 from .bounds import CheckoutBudget
-from .checkout import Listing, sizes
+from .checkout import Listing, list_files, sizes
 from .fetch import DEPTHS, Fetched, clone_or_explain, fetch_commits, find_new
-from .git import Git
+from .git import Git, GitFailed
 from .history import texts
 from .trees import Counts
 
@@ -21,24 +21,37 @@ NO_BLOB = (b"000000", b"160000")  # no file, and a submodule
 DIFF_TREE = ("diff-tree", "--stdin", "--raw", "-r", "--root", "--no-abbrev", "--no-renames")
 
 
-def fetch_changes(git: Git, since: str | None) -> Fetched:
-    """Do as fetch_commits() does, but leave out the blobs where new commits alone are to be read.
+def fetch_files(git: Git, since: str | None, known: Counts) -> tuple[Fetched, Listing]:
+    """Do as fetch_commits(), and list the head's files; of those that are `known`, fetch none.
 
-    fetch_needed() brings those that the measurement needs.
+    Where new commits alone are to be read, only the blobs of their changes and of files that are
+    not known come over, unless the server cannot do that.
     """
-    if since is None:
-        return fetch_commits(git, None)
-    with contextlib.suppress(EmptyRepository):
-        head = clone_or_explain(git, partial(git.clone_without_blobs, DEPTHS[0]))
-        fetched = find_new(git, head, since, DEPTHS[1:]) if head is not None else None
-        if fetched is not None:
-            return fetched
-    # The past of half a clone would be fetched blob by blob.
-    git.start_over()
-    return fetch_commits(git, None)
+    if since is not None and known:
+        with contextlib.suppress(EmptyRepository, _Refused):
+            fetched = _fetch_without_blobs(git, since)
+            listing = list_files(git, fetched.head, git.options.exclude_dirs)
+            _fetch_needed(git, listing, fetched.new or (), known)
+            return fetched, listing
+        git.start_over()
+    fetched = fetch_commits(git, since)
+    return fetched, list_files(git, fetched.head, git.options.exclude_dirs)
 
 
-def fetch_needed(git: Git, listing: Listing, new: Sequence[str], known: Counts) -> None:
+class _Refused(Exception):
+    """Tell that blobs cannot be left out, or not be had one by one."""
+
+
+def _fetch_without_blobs(git: Git, since: str) -> Fetched:
+    head = clone_or_explain(git, partial(git.clone_without_blobs, DEPTHS[0]))
+    fetched = find_new(git, head, since, DEPTHS[1:]) if head is not None else None
+    if fetched is None:
+        # The past of half a clone would be fetched blob by blob.
+        raise _Refused
+    return fetched
+
+
+def _fetch_needed(git: Git, listing: Listing, new: Sequence[str], known: Counts) -> None:
     """Fetch the blobs of new commits' changes, and of the files of a listing that have no count.
 
     They come in one request; what only their contents could tell, git asks for by itself.
@@ -53,7 +66,12 @@ def fetch_needed(git: Git, listing: Listing, new: Sequence[str], known: Counts) 
             last = name.rpartition(b"/")[2]
             if (blob, last) not in known or last in (b".gitattributes", b".gitmodules"):
                 needed.add(blob)
-    git.fetch_blobs(needed | _changed(git, new))
+    try:
+        git.fetch_blobs(needed | _changed(git, new))
+    except GitFailed as error:
+        if error.cause is not None:
+            raise
+        raise _Refused from error
 
 
 def fetch_all(git: Git, listing: Listing) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from measure import Figures, Options, Source, blobs, measure
+from measure.git import Git, GitFailed
 from measure.trees import Pair
 from tests.support.git_server import GitServer
 from tests.support.measuring import options
 from tests.support.random_history import grow
-from tests.support.repos import Entry, RepoBuilder
+from tests.support.repos import Entry, RepoBuilder, run_git
 
 pytestmark = pytest.mark.needs_cloc
 
@@ -41,6 +42,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Pair]:
     return pairs
 
 
+def pack(git_server: GitServer) -> None:
+    """Pack the repository as a host does, whose bitmaps tell what a client must have."""
+    run_git(git_server.path("demo"), "repack", "-a", "-d", "-q", "--write-bitmap-index")
+
+
 def again(source: Source, chosen: Options, last: Figures) -> Figures:
     return measure(source, chosen, last.head_sha, last.file_counts)
 
@@ -56,6 +62,7 @@ def test_each_push_gives_the_figures_of_a_full_clone(
     for commit in commits:
         repo.reset(commit)
         repo.push()
+        pack(git_server)
         full = measure(source, chosen)
         if last is not None:
             figures = again(source, chosen, last)
@@ -85,6 +92,7 @@ def test_a_push_fetches_and_counts_what_it_changed_alone(
 
     repo.commit({"src/file7.py": "x = 7\ny = 8\n", "data/3.bin": None})
     repo.push()
+    pack(git_server)
     figures = again(source, chosen, first)
 
     sent = git_server.bytes_sent("demo") - everything
@@ -114,6 +122,26 @@ def test_a_push_that_needs_a_checkout_gets_one(
     assert figures.file_counts is None
     assert len(git_server.requests("demo")) - before < 12
     assert again(source, chosen, figures).count == figures.count
+
+
+def test_a_server_that_refuses_single_blobs_is_asked_for_all(
+    repo: RepoBuilder, git_server: GitServer, chosen: Options, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_):
+        raise GitFailed(128, None)
+
+    repo.commit({"a.py": "x = 1\n", "b.py": "y = 1\n"})
+    source = Source(repo.publish(git_server, "demo"))
+    first = measure(source, chosen)
+    repo.commit({"a.py": "x = 2\nz = 3\n"})
+    repo.push()
+    monkeypatch.setattr(Git, "fetch_blobs", refuse)
+
+    figures = again(source, chosen, first)
+
+    assert figures.since == first.head_sha
+    assert figures.count.languages == {"Python": 3}
+    assert (figures.history.additions, figures.history.deletions) == (2, 1)
 
 
 def test_broken_counts_are_as_none(repo: RepoBuilder, git_server: GitServer, chosen: Options):
