@@ -23,7 +23,7 @@ from models import Project, RefreshStatus
 from refresh import store
 from refresh.running import signals_interrupt, stop_running
 from refresh.schedule import start_schedule
-from web import api, embeds
+from web import api, dashboard, embeds
 from web.access import control_access
 from web.errors import register_error_handlers
 from web.listening import check_address, own_names
@@ -40,7 +40,10 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     """
     settings = read_settings(config)
     configure_logging(redact=settings.private_repositories is not PrivateMode.SHOW)
-    app = Flask(__name__, static_folder=None)
+    app = Flask(__name__, static_folder="web/static", static_url_path="/static")
+    # Pages ask for a file by a version that changes with it.
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 365 * 86_400
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.config["SETTINGS"] = settings
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_url)
@@ -50,6 +53,7 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     db.init_app(app)
     migrate.init_app(app)
     app.register_blueprint(api.blueprint)
+    app.register_blueprint(dashboard.blueprint)
     app.register_blueprint(embeds.blueprint)
     control_access(app, settings)
     keep_responses(app, settings)

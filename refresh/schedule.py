@@ -47,14 +47,21 @@ class Schedule:
 
     def _find_due(self) -> datetime | None:
         """Return when the next refresh is due, or None where it is due already."""
-        interval = timedelta(hours=self._settings.refresh_interval_hours)
-        completed = _find_end(RefreshStatus.COMPLETED)
-        failed = _find_end(RefreshStatus.FAILED)
-        if completed is None and self._is_start:
+        if self._is_start and _find_end(RefreshStatus.COMPLETED) is None:
             return None
-        pause = min(interval, timedelta(seconds=store.RETRY_FAILED_AFTER))
-        ends = [completed and completed + interval, failed and failed + pause]
-        return max((end for end in ends if end is not None), default=None)
+        return find_due(self._settings)
+
+
+def find_due(settings: Settings) -> datetime | None:
+    """Return when the next scheduled refresh is due, or None where nothing is known of it."""
+    if settings.refresh_interval_hours == 0 or settings.github_access_token is None:
+        return None
+    interval = timedelta(hours=settings.refresh_interval_hours)
+    completed = _find_end(RefreshStatus.COMPLETED)
+    failed = _find_end(RefreshStatus.FAILED)
+    pause = min(interval, timedelta(seconds=store.RETRY_FAILED_AFTER))
+    ends = [completed and completed + interval, failed and failed + pause]
+    return max((end for end in ends if end is not None), default=None)
 
 
 def _find_end(status: RefreshStatus) -> datetime | None:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, current_app, request, url_for
+from flask import Blueprint, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,6 +30,7 @@ from figures.projects import (
 from jobs import Outcome, RefreshResult, request_refresh
 from models import RefreshJob, RefreshStatus, db, recent_jobs
 from refresh import queue, store
+from web.accept import wants_page
 from web.parameters import (
     TIME_PARAMETERS,
     ProjectQuery,
@@ -44,6 +45,8 @@ OPENAPI = Path(__file__).resolve().parent.parent / "openapi.yaml"
 
 ENDPOINTS = {
     "GET /": "This list",
+    "GET /dashboard": "The page for people; browsers that ask for / are sent there",
+    "GET /dashboard/<name>": "One project's page",
     "GET /api/health": "Whether the service works: database, Redis, GitHub's quota",
     "GET /api/projects": "The projects with their figures, newest last commit first",
     "GET /api/project/<name>": "One project",
@@ -69,13 +72,17 @@ blueprint = Blueprint("api", __name__)
 
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
-    """Say what this is and which routes there are."""
-    return {
+    """Say what this is and which routes there are; send a browser to the page."""
+    headers = {"Vary": "Accept"}
+    if wants_page():
+        return redirect(url_for("dashboard.show_all"), 302), headers
+    body = {
         "message": "Project Tracker API",
         "version": VERSION,
         "redis_available": queue.is_reachable(_settings()),
         "endpoints": ENDPOINTS,
     }
+    return body, headers
 
 
 @blueprint.get("/api/health")

@@ -1,0 +1,144 @@
+"""The page for people: all projects at one address, and each project at its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Final
+
+from flask import Blueprint, Response, current_app, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import ColumnElement
+
+from config import PrivateMode, Settings
+from database.types import utc_now
+from figures import activity, rollup
+from figures.projects import counted, visible
+from models import Project
+from web import assets, charts, words
+from web.accept import wants_page
+from web.charts.language_bar import language_bar
+from web.export import EXPORTING
+from web.page_figures import (
+    fetch_account,
+    fetch_table,
+    find_project,
+    meanings,
+    project_totals,
+    totals,
+)
+from web.query import Values
+from web.refresh_state import read_state
+from web.responses import kept
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+STYLE_SHEETS: Final = ("theme-light.css", "design.css", "charts.css", "languages.css", "page.css")
+SCRIPTS: Final = ("times.js", "table.js", "embed.js", "refresh.js")
+NARROW: Final = 328
+YEARS_OFFERED: Final = 30
+
+blueprint = Blueprint("dashboard", __name__, template_folder="templates")
+blueprint.add_app_template_filter(charts.language_class, "language_class")
+blueprint.add_app_template_filter(words.timestamp, "timestamp")
+blueprint.add_app_template_filter("{:,}".format, "separated")
+
+
+@blueprint.get("/dashboard")
+@kept
+def show_all() -> ResponseReturnValue:
+    """Show the figures across all projects, and the projects."""
+    mode, today = _mode(), _today()
+    projects = fetch_table(mode, today)
+    return _page(
+        "dashboard.html",
+        account=fetch_account(mode),
+        totals=totals(mode),
+        projects=projects,
+        project_languages=sorted({project["language"] for project in projects}),
+        state=read_state(_settings(), has_projects=bool(projects)),
+        **_pictures(counted(mode)),
+    )
+
+
+@blueprint.get("/dashboard/<path:name>")
+@kept
+def show_project(name: str) -> ResponseReturnValue:
+    """Show one project's figures, what each means and where it comes from."""
+    project = find_project(name, _mode())
+    if project is None:
+        return _not_found()
+    return _page(
+        "project.html",
+        project=project,
+        totals=project_totals(project),
+        meanings=meanings(project),
+        **_pictures((*visible(_mode()), Project.name == name)),
+    )
+
+
+def _pictures(conditions: Sequence[ColumnElement[bool]]) -> dict[str, Any]:
+    """Draw what some projects have in common: their activity and their languages."""
+    today = _today()
+    year: int | None = Values(request.args.to_dict()).read("year", _year, None)
+    first, last = activity.calendar_span(year, today)
+    days = activity.fetch_commits_by_day(conditions, first, last)
+    languages = rollup.languages_loc(conditions)
+    return {
+        "year": year,
+        "years": activity.fetch_years(conditions)[:YEARS_OFFERED],
+        "calendar": charts.calendar(days, first, last),
+        "languages_wide": language_bar(languages),
+        "languages_narrow": language_bar(languages, width=NARROW),
+        "has_languages": bool(languages),
+    }
+
+
+def _not_found() -> ResponseReturnValue:
+    if not wants_page():
+        return {"error": "no such project"}, 404, {"Vary": "Accept"}
+    answer = _page("not_found.html")
+    answer.vary.add("Accept")
+    return answer, 404
+
+
+def _page(template: str, **values: Any) -> Response:
+    answer = Response(
+        render_template(
+            template,
+            asset=_asset,
+            style_sheets=STYLE_SHEETS,
+            scripts=SCRIPTS,
+            today=_today(),
+            exporting=request.environ.get(EXPORTING, False),
+            **values,
+        ),
+        mimetype="text/html",
+    )
+    answer.headers["Content-Security-Policy"] = POLICY
+    return answer
+
+
+def _asset(name: str) -> str:
+    return url_for("static", filename=name, v=assets.asset_version(name))
+
+
+def _year(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) == 4 and text != "0000"):
+        raise ValueError("right is a year of four digits")
+    return int(text)
+
+
+def _today() -> date:
+    return utc_now().date()
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.config["SETTINGS"]
+    return settings
+
+
+def _mode() -> PrivateMode:
+    return _settings().private_repositories

@@ -1,0 +1,221 @@
+"""The figures as the page shows them: written out, with what each means and where it comes from."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select
+
+from config import PrivateMode
+from figures import activity, rollup
+from figures.projects import BY_NAME, counted, fetch_projects, visible
+from models import Project, db
+from web import words
+from web.charts.sparkline import bars
+from web.charts.text import count, long_date, time_span
+
+COUNTERS: Final = {
+    "cloc": "cloc",
+    "pygount": "pygount, as cloc could not be used",
+    "estimate": "an estimate, as neither cloc nor pygount could be used",
+}
+HISTORY: Final = "the git history"
+GITHUB: Final = "GitHub"
+SPARK_PITCH: Final = 8
+SPARK_HEIGHT: Final = 22
+
+
+class Total(NamedTuple):
+    """Hold a figure that is shown large: its name, its value, and the unit beside it."""
+
+    name: str
+    value: str
+    unit: str = ""
+
+
+class Meaning(NamedTuple):
+    """Hold a figure, what it counts and where it comes from."""
+
+    name: str
+    value: str
+    text: str
+    source: str
+
+
+class Account(NamedTuple):
+    """Hold whose projects these are, and the address of the only one's page."""
+
+    name: str
+    url: str | None
+
+
+def fetch_account(mode: PrivateMode) -> Account:
+    """Return the owners of the projects that may be named, as their addresses tell."""
+    owners: dict[str, str] = {}
+    for address in db.session.scalars(select(Project.url).where(*visible(mode)).order_by(BY_NAME)):
+        path = urlsplit(address or "").path.strip("/").split("/")
+        if address and len(path) >= 2:
+            owners.setdefault(path[-2], address.rstrip("/").rpartition("/")[0])
+    if not owners:
+        return Account("Projects", None)
+    names = list(owners)
+    return Account(words.several(names, "owner"), owners[names[0]] if len(names) == 1 else None)
+
+
+def totals(mode: PrivateMode) -> list[Total]:
+    """Return the six figures across all projects."""
+    found = rollup.compute(mode)
+    first, last = db.session.execute(
+        select(func.min(Project.first_commit_date), func.max(Project.last_commit_date)).where(
+            *counted(mode)
+        )
+    ).one()
+    years = Total("From the first commit to the last", "0", "years")
+    if first is not None and last is not None:
+        name = f"From {first.year} to {last.year}"
+        years = Total(name, words.years_between(first, last), "years")
+    return [
+        Total("Projects", f"{found['total_projects']:,}"),
+        Total("Lines of code", f"{found['total_loc']:,}"),
+        Total("Commits", f"{found['total_commits']:,}"),
+        Total("Active days, all projects", f"{found['total_active_days']:,}", "days"),
+        Total("Code churn", f"{found['total_code_churn']:,}", "lines"),
+        years,
+    ]
+
+
+def fetch_table(mode: PrivateMode, today: date) -> list[dict[str, Any]]:
+    """Return the projects' rows, newest last commit first."""
+    conditions = visible(mode)
+    sparklines = activity.fetch_sparklines(conditions, today)
+    columns = (
+        Project.name,
+        Project.primary_language,
+        Project.loc,
+        Project.commit_count,
+        Project.active_days,
+        Project.last_commit_date,
+        Project.private,
+        Project.archived,
+        Project.stale_reason,
+    )
+    rows = db.session.execute(
+        select(*columns)
+        .where(*conditions)
+        .order_by(Project.last_commit_date.desc().nulls_last(), BY_NAME)
+    )
+    return [
+        {
+            "name": row.name,
+            "language": row.primary_language or "Unknown",
+            "loc": row.loc or 0,
+            "commits": row.commit_count or 0,
+            "active_days": row.active_days or 0,
+            "last_commit": _moment(row.last_commit_date, today),
+            "private": row.private,
+            "archived": row.archived,
+            "stale_reason": row.stale_reason,
+            "spark": bars(months, SPARK_PITCH, SPARK_HEIGHT),
+            "year": f"{count(sum(months), 'commit')} in 12 months",
+        }
+        for row in rows
+        for months in (sparklines.get(row.name, ()),)
+    ]
+
+
+def find_project(name: str, mode: PrivateMode) -> dict[str, Any] | None:
+    """Return the project with exactly this name, if it may be named."""
+    fields = [
+        "name", "url", "private", "archived", "loc", "commits", "active_days", "code_churn",
+        "time_spent_minutes", "first_commit", "last_finished", "primary_language",
+        "repository_size_kb", "loc_source", "head_sha", "measured_at", "stale_reason",
+    ]  # fmt: skip
+    found = fetch_projects((*visible(mode), Project.name == name), fields=fields)
+    if not found or found[0]["name"] != name:
+        return None
+    project = found[0]
+    for field in ("first_commit", "last_finished", "measured_at"):
+        project[field] = words.parse_instant(project[field])
+    return project
+
+
+def project_totals(project: dict[str, Any]) -> list[Total]:
+    """Return a project's six largest figures."""
+    value, _, unit = time_span(project["time_spent_minutes"]).rpartition(" ")
+    return [
+        Total("Lines of code", f"{project['loc']:,}"),
+        Total("Commits", f"{project['commits']:,}"),
+        Total("Active days", f"{project['active_days']:,}"),
+        Total("Code churn", f"{project['code_churn']:,}", "lines"),
+        Total("Time spent", value, unit),
+        Total("Main language", project["primary_language"]),
+    ]
+
+
+def meanings(project: dict[str, Any]) -> list[Meaning]:
+    """Return each figure of a project with what it counts and where it comes from."""
+    counter = COUNTERS.get(project["loc_source"] or "", words.UNKNOWN)
+    return [
+        Meaning(
+            "Lines of code",
+            f"{project['loc']:,}",
+            "Lines of the default branch that are neither blank nor comments.",
+            counter,
+        ),
+        Meaning(
+            "Commits",
+            f"{project['commits']:,}",
+            "Commits in the history of the default branch.",
+            HISTORY,
+        ),
+        Meaning(
+            "Active days",
+            f"{project['active_days']:,}",
+            "Calendar days, in UTC, with at least one commit.",
+            HISTORY,
+        ),
+        Meaning(
+            "Code churn",
+            f"{project['code_churn']:,}",
+            "Lines added and lines deleted by all commits, merges and binary files apart.",
+            HISTORY,
+        ),
+        Meaning(
+            "Time spent",
+            time_span(project["time_spent_minutes"]),
+            "Time from the first commit to the last: how long the project has lived, not the hours "
+            "worked on it.",
+            HISTORY,
+        ),
+        Meaning("First commit", _day(project["first_commit"]), "The earliest commit.", HISTORY),
+        Meaning("Last commit", _day(project["last_finished"]), "The latest commit.", HISTORY),
+        Meaning(
+            "Main language",
+            project["primary_language"],
+            "The language with the most bytes.",
+            GITHUB,
+        ),
+        Meaning(
+            "Size",
+            words.size(project["repository_size_kb"]),
+            "The repository with its history, as GitHub stores it.",
+            GITHUB,
+        ),
+    ]
+
+
+def _day(moment: datetime | None) -> str:
+    return words.UNKNOWN if moment is None else long_date(moment.date())
+
+
+def _moment(moment: datetime | None, today: date) -> dict[str, str] | None:
+    """Return an instant as the page shows it: in words, exactly, and for programs."""
+    if moment is None:
+        return None
+    return {
+        "words": words.days_ago(moment.date(), today),
+        "exact": words.timestamp(moment),
+        "iso": f"{moment:%Y-%m-%dT%H:%M}Z",
+    }

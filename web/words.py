@@ -1,0 +1,64 @@
+"""How the page writes figures, dates and times."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from web.charts.text import MONTHS, count, long_date
+
+DAYS_IN_WEEK, DAYS_IN_MONTH, DAYS_IN_YEAR = 7, 30.44, 365.25
+UNKNOWN = "unknown"
+KILOBYTES_IN_MEGABYTE = 1024
+
+
+def parse_instant(text: str | None) -> datetime | None:
+    """Read an instant as answers hold it."""
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+def timestamp(moment: datetime) -> str:
+    """Write an instant to the minute: `20 August 2026, 07:23 UTC`."""
+    return f"{long_date(moment.date())}, {moment:%H:%M} UTC"
+
+
+def short_date(day: date) -> str:
+    """Write a date in few characters: `20 Aug 2026`."""
+    return f"{day.day} {MONTHS[day.month - 1][:3]} {day.year}"
+
+
+def days_ago(day: date, today: date) -> str:
+    """Say how long ago a day was, right for as long as it is today: `3 days ago`.
+
+    The page's script says it in the same words, from the reader's clock.
+    """
+    days = (today - day).days
+    if days < 0:
+        return short_date(day)
+    if days < 2:
+        return ("today", "yesterday")[days]
+    if days < 2 * DAYS_IN_WEEK:
+        return f"{days} days ago"
+    if days < 2 * DAYS_IN_MONTH:
+        return f"{days // DAYS_IN_WEEK} weeks ago"
+    if days < 2 * DAYS_IN_YEAR:
+        return f"{int(days / DAYS_IN_MONTH)} months ago"
+    return f"{int(days / DAYS_IN_YEAR)} years ago"
+
+
+def years_between(first: datetime, last: datetime) -> str:
+    """Write the years from one instant to another, with one decimal."""
+    return f"{(last - first).days / DAYS_IN_YEAR:,.1f}"
+
+
+def size(kilobytes: float) -> str:
+    """Write a size in the unit that suits it: `12.5 kB`, `3.4 MB`."""
+    if kilobytes < KILOBYTES_IN_MEGABYTE:
+        return f"{kilobytes:,.0f} kB" if kilobytes >= 100 else f"{kilobytes:.1f} kB"
+    return f"{kilobytes / KILOBYTES_IN_MEGABYTE:,.1f} MB"
+
+
+def several(names: list[str], noun: str) -> str:
+    """Write some names in a row, and count them from the fourth on."""
+    if len(names) <= 3:
+        return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"{names[0]}, {names[1]} and {count(len(names) - 2, f'other {noun}')}"
