@@ -54,7 +54,7 @@ class Schedule:
 
 def find_due(settings: Settings) -> datetime | None:
     """Return when the next scheduled refresh is due, or None where nothing is known of it."""
-    if settings.refresh_interval_hours == 0 or settings.github_access_token is None:
+    if settings.refresh_interval_hours == 0 or not settings.knows_what_to_list:
         return None
     interval = timedelta(hours=settings.refresh_interval_hours)
     completed = _find_end(RefreshStatus.COMPLETED)

@@ -61,10 +61,8 @@ def read_state(settings: Settings, *, has_projects: bool) -> RefreshState:
     )
 
 
-def _message(
-    settings: Settings, last: RefreshJob | None, *, has_projects: bool
-) -> Message | None:
-    if settings.github_access_token is None:
+def _message(settings: Settings, last: RefreshJob | None, *, has_projects: bool) -> Message | None:
+    if not settings.knows_what_to_list:
         title = "These figures are not refreshed" if has_projects else "No GitHub token is set"
         return Message(title, HOW_TO_SET_TOKEN, "warning")
     if last is None:
