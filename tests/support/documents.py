@@ -22,10 +22,11 @@ NO_DATABASE = {"DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/nowhere"
 
 
 def routes_of(app: Flask) -> set[str]:
-    """Give every route of the code, as `GET /api/project/<name>`."""
+    """Give every route of the code but the pages' own files, as `GET /api/project/<name>`."""
     return {
         f"{method} {re.sub('<[a-z]+:', '<', rule.rule)}"
         for rule in app.url_map.iter_rules()
+        if rule.endpoint != "static"
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 

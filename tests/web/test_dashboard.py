@@ -87,7 +87,7 @@ def test_a_browser_is_sent_to_the_page(client: FlaskClient):
 def test_everybody_else_gets_the_list_of_routes(client: FlaskClient, accept: str | None):
     answer = client.get("/", headers={} if accept is None else {"Accept": accept})
     assert answer.status_code == 200
-    assert "GET /dashboard" in answer.json["endpoints"]
+    assert "GET /dashboard" in answer.get_json()["endpoints"]
     assert "Accept" in answer.vary
 
 
@@ -129,7 +129,7 @@ def test_a_year_is_chosen(client: FlaskClient, app: Flask):
     for bad in ("x", "0", "99999", "٢٠٢٦"):
         answer = client.get("/dashboard", query_string={"year": bad})
         assert answer.status_code == 400
-        assert "year" in answer.json["error"]
+        assert "year" in answer.get_json()["error"]
 
 
 def test_names_cannot_inject_markup(client: FlaskClient, app: Flask):

@@ -94,6 +94,7 @@ def _ask(app: Flask, address: Address, site: str) -> TestResponse | None:
         base_url=f"{site}/",
         query_string=urlencode(address.query),
         environ_base={EXPORTING: True},
+        buffered=True,
     )
     if answer.status_code == 404:
         return None
