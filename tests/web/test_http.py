@@ -194,7 +194,7 @@ def test_odd_queries_are_refused_by_the_list_and_ignored_by_other_reads(client: 
 
 
 def test_odd_hosts_are_no_fault(client: FlaskClient):
-    hosts = ("a b", "", "x" * 5000, "[::1", "evil.test:99999999", "\xff")
+    hosts = ("q  z", "", "x" * 5000, "[::1", "evil.test:99999999", "\xff")
     for host, path in itertools.product(hosts, ("/", "/api/projects", "/nowhere")):
         answer = client.get(path, headers={"Host": host})
         assert answer.status_code in (200, 400, 404)
