@@ -321,7 +321,7 @@ def test_python_app_py_tells_nothing_of_it(service: Service, canary: World):
         ("show", False, True, 0),
         ("show", False, False, 1),  # the first refresh may bring some
         ("count", True, False, 0),
-        ("hide", True, False, 0),
+        pytest.param("hide", True, False, 0, marks=pytest.mark.long),
     ],
 )
 def test_starting_with_private_rows_shown_is_warned_of_once(

@@ -28,6 +28,14 @@ PROGRAMS = {
     "flask upgrade-database": ["-m", "flask", "--app", "app", "upgrade-database"],
 }
 EVERY_PROGRAM = pytest.mark.parametrize("program", PROGRAMS)
+# The commands of flask go the same way to their start.
+SERVERS_AND_WORKER = pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(name, marks=pytest.mark.long if name.startswith("flask") else ())
+        for name in PROGRAMS
+    ],
+)
 SERVERS = pytest.mark.parametrize("program", ["app.py", "gunicorn"])
 PASSWORD = "hunter2secret"
 
@@ -82,7 +90,7 @@ def test_a_database_that_refuses_the_password(
     postgres_server.drop_database(url)
 
 
-@EVERY_PROGRAM
+@SERVERS_AND_WORKER
 def test_a_schema_newer_than_the_program(program: str, environment: dict[str, str]):
     engine = create_engine(environment["DATABASE_URL"])
     with engine.begin() as connection:
@@ -94,14 +102,14 @@ def test_a_schema_newer_than_the_program(program: str, environment: dict[str, st
     assert "newer release (9999_of_tomorrow)" in line
 
 
-@EVERY_PROGRAM
+@SERVERS_AND_WORKER
 def test_a_folder_that_cannot_be_written_to(program: str, environment: dict[str, str]):
     environment["DATABASE_URL"] = "sqlite:////proc/tracker.sqlite"
 
     assert "/proc" in failure(program, environment)
 
 
-@EVERY_PROGRAM
+@SERVERS_AND_WORKER
 def test_a_file_that_is_no_database(program: str, environment: dict[str, str], tmp_path: Path):
     file = tmp_path / "notes.txt"
     file.write_text("not a database at all, but long enough to be taken for one " * 40)
@@ -110,7 +118,7 @@ def test_a_file_that_is_no_database(program: str, environment: dict[str, str], t
     assert f"{file} cannot be used" in failure(program, environment)
 
 
-@EVERY_PROGRAM
+@SERVERS_AND_WORKER
 def test_a_variable_that_cannot_be_used(program: str, environment: dict[str, str]):
     environment["PORT"] = "abc"
 

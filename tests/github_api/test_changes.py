@@ -162,8 +162,15 @@ def test_control_characters_do_not_reach_the_log():
         assert r"a\x1b[2J\r\nforged\u2028line\x9b" in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("measured", "asked_in_vain"), [(8, 30), pytest.param(20, 100, marks=pytest.mark.long)]
+)
 def test_measuring_leaves_no_descriptor_and_no_thread_behind(
-    environment: dict[str, str], request: pytest.FixtureRequest, world: World
+    environment: dict[str, str],
+    request: pytest.FixtureRequest,
+    world: World,
+    measured: int,
+    asked_in_vain: int,
 ):
     environment["REFRESH_CONCURRENCY"] = "4"
     client = request.getfixturevalue("client")
@@ -173,14 +180,14 @@ def test_measuring_leaves_no_descriptor_and_no_thread_behind(
     refresh(client)
     before = _held()
     # What is measured costs a clone and a count; what is asked of GitHub in vain, a few requests.
-    for name, times in (("alpha", 20), ("broken", 100), ("empty", 100)):
+    for name, times in (("alpha", measured), ("broken", asked_in_vain), ("empty", asked_in_vain)):
         for number in range(times):
             world.api.add(f"{name}{number}", world.git.url(name))
     world.git.fail("broken")
 
     answer = refresh(client, "?force=true")
 
-    assert answer["total_repositories"] == 223
+    assert answer["total_repositories"] == 3 + measured + 2 * asked_in_vain
     world.api.drop_connections()
     descriptors, threads = before
     wait_until(lambda: _held()[0] <= descriptors + 5, 120, "the descriptors are closed")

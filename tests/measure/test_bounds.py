@@ -42,7 +42,7 @@ def test_newlines_that_git_cannot_hold(repo: RepoBuilder, source: Source, tmp_pa
 
 
 @pytest.mark.needs_cloc
-@pytest.mark.parametrize("preloaded", [False, True])
+@pytest.mark.parametrize("preloaded", [pytest.param(False, marks=pytest.mark.long), True])
 def test_newlines_that_cloc_cannot_hold(
     preloaded: bool, repo: RepoBuilder, source: Source, tmp_path: Path
 ):

@@ -19,7 +19,7 @@ from tests.support.repos import Entry, RepoBuilder
 HISTORIES = 200
 CHUNKS = 20
 # The others are left to `make test-all`.
-BY_DEFAULT = 2
+BY_DEFAULT = 1
 DAY = 86_400
 YEAR_2020 = 1_577_836_800
 MODULES = b'[submodule "sub"]\n\tpath = lib/sub\n\turl = ../sub\n'

@@ -216,7 +216,7 @@ def excluded_folders(repo: RepoBuilder) -> None:
 
 
 def many_commits(repo: RepoBuilder) -> None:
-    repo.bulk(4000, edits=3)
+    repo.bulk(1500, edits=3)
 
 
 def no_code(repo: RepoBuilder) -> None:

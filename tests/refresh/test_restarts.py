@@ -60,8 +60,15 @@ def start_amid_refresh(service: Service, world: World, *command: str) -> Any:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize("command", [LOCAL, CLOCK], ids=["app.py", "clock"])
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        pytest.param(LOCAL, signal.SIGINT, id="app.py-SIGINT"),
+        pytest.param(CLOCK, signal.SIGTERM, id="clock-SIGTERM"),
+        pytest.param(LOCAL, signal.SIGTERM, id="app.py-SIGTERM", marks=pytest.mark.long),
+        pytest.param(CLOCK, signal.SIGINT, id="clock-SIGINT", marks=pytest.mark.long),
+    ],
+)
 def test_a_refresh_ends_in_words_with_its_process_and_starts_at_once_with_the_next(
     service: Service, world: World, refreshes: Any, command: tuple[str, ...], number: int
 ):
@@ -79,7 +86,10 @@ def test_a_refresh_ends_in_words_with_its_process_and_starts_at_once_with_the_ne
     wait_until(lambda: refreshes()[1] == ("completed", None), 120, "it is completed")
 
 
-@pytest.mark.parametrize("command", [LOCAL, CLOCK], ids=["app.py", "clock"])
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(LOCAL, id="app.py"), pytest.param(CLOCK, id="clock", marks=pytest.mark.long)],
+)
 def test_a_refresh_whose_process_was_killed_is_carried_on_by_the_next(
     service: Service, world: World, refreshes: Any, command: tuple[str, ...]
 ):

@@ -144,6 +144,7 @@ def test_a_killed_work_horse_is_replaced(slow: Service):
     assert_finished_well(slow)
 
 
+@pytest.mark.long
 def test_workers_killed_with_their_horses_are_replaced(slow: Service):
     keeper = slow.processes[1].pid
     for pid in descendants(keeper):
@@ -163,8 +164,11 @@ def test_a_whole_worker_killed_is_carried_on_by_the_next(slow: Service):
 
 def test_sigterm_to_every_process_is_not_the_repositorys_failure(slow: Service):
     keeper = slow.processes[1]
-    for pid in [*descendants(keeper.pid), keeper.pid]:
-        send(pid, signal.SIGTERM)
+    everybody = [keeper.pid, *descendants(keeper.pid)]
+    # Stopped meanwhile, so that none goes on with the work of one that had the signal before it.
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
+        for pid in everybody:
+            send(pid, number)
     assert keeper.wait(100) == 0
     assert slow.newest()["status"] == "running"
     slow.start_worker()

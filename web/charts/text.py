@@ -29,8 +29,8 @@ MONTHS = (
     "December",
 )
 
-# XML 1.0 has no way to write these, not even escaped.
-_INVALID_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# XML 1.0 has no way to write these, not even escaped; a carriage return is read as a line feed.
+_INVALID_IN_XML = re.compile("[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNITS = ("", "k", "M", "B", "T")
 
 
