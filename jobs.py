@@ -8,13 +8,11 @@ measured as a task of its own by whoever claims it, and whoever ends the last ta
 from __future__ import annotations
 
 import logging
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+import time
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
 
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,12 +31,11 @@ from errors import (
 )
 from models import RefreshJob, RefreshStatus
 from refresh import listing, measuring, queue, store, tasks
+from refresh.drain import Drain, LogObserver, Observer
 from refresh.heartbeat import Heartbeat
 from refresh.running import running_here
 from refresh.schedule import Schedule
-
-if TYPE_CHECKING:
-    from github_api.source import GitHub
+from refresh.share import share_of
 
 log = logging.getLogger(__name__)
 
@@ -58,37 +55,6 @@ class RefreshResult:
 
     outcome: Outcome
     refresh: RefreshJob
-
-
-class Observer(Protocol):
-    """Watch a refresh that runs in this process; called from several threads."""
-
-    def planned(self, refresh: RefreshJob) -> None:
-        """Be told that the listing is done."""
-
-    def started(self, name: str) -> None:
-        """Be told that a repository is being measured."""
-
-    def ended(self, name: str, reason: str | None) -> None:
-        """Be told that a repository is done, and why it failed if it did."""
-
-
-class LogObserver:
-    """Tell the log how a refresh goes."""
-
-    def planned(self, refresh: RefreshJob) -> None:
-        """Say nothing: the listing has logged its result."""
-
-    def started(self, name: str) -> None:
-        """Log which repository is being measured."""
-        log.info("measuring %s", name)
-
-    def ended(self, name: str, reason: str | None) -> None:
-        """Log the end of one repository."""
-        if reason is None:
-            log.info("measured %s", name)
-        else:
-            log.warning("%s could not be measured: %s", name, reason)
 
 
 def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
@@ -162,7 +128,8 @@ def update_project_stats_async(refresh_id: str) -> None:
         try:
             count = listing.list_repositories(settings, github, refresh_id)
             if count:
-                queue.enqueue_measuring(settings, refresh_id, count)
+                threads = share_of(app, settings).threads
+                queue.enqueue_measuring(settings, refresh_id, count, threads)
         except (Interrupted, QueueUnavailable) as error:
             log.warning("the refresh is left to be carried on: %s", error)
             return
@@ -171,16 +138,19 @@ def update_project_stats_async(refresh_id: str) -> None:
 
 
 def measure_next_async(refresh_id: str) -> None:
-    """Measure the next repository of a refresh, and close the refresh if it was the last."""
+    """Measure the next repositories of a refresh, and close the refresh if they were the last."""
     app, settings = _context()
+    share = share_of(app, settings)
+    until = time.monotonic() + queue.CLAIM_FOR
     with (
         Heartbeat(app, refresh_id) as heartbeat,
         closing(github_api.connect(settings)) as github,
     ):
         try:
-            _measure_next(settings, github, refresh_id, heartbeat, LogObserver())
+            drain = Drain(app, settings, share, github, refresh_id, heartbeat, LogObserver(), until)
+            drain.run()
         except Interrupted as error:
-            log.warning("a repository is handed back: %s", error)
+            log.warning("repositories are handed back: %s", error)
             return
     _close(refresh_id)
 
@@ -226,63 +196,18 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
             count = tasks.count_waiting(refresh_id) or None
         if count is not None:
             observer.planned(_fetch(refresh_id))
-            _measure_all(app, settings, github, refresh_id, heartbeat, observer, count)
+            share = share_of(app, settings)
+            with _preloaded_cloc(settings, count):
+                Drain(app, settings, share, github, refresh_id, heartbeat, observer).run()
     closed = _close(refresh_id)
     return _fetch(refresh_id) if closed is None else closed
 
 
-def _measure_all(
-    app: Flask,
-    settings: Settings,
-    github: GitHub,
-    refresh_id: str,
-    heartbeat: Heartbeat,
-    observer: Observer,
-    count: int,
-) -> None:
-    stop = threading.Event()
-
-    def drain() -> None:
-        with app.app_context():
-            try:
-                while not stop.is_set():
-                    if not _measure_next(settings, github, refresh_id, heartbeat, observer):
-                        return
-            except BaseException:
-                stop.set()
-                raise
-
-    threads = min(settings.refresh_concurrency, count)
-    if threads == 0:
-        return
-    options = measuring.measure_options(settings)
-    preloaded = measure.PreloadedCloc(options) if count > 1 else nullcontext()
-    with preloaded, ThreadPoolExecutor(threads, thread_name_prefix="measure") as pool:
-        for running in [pool.submit(drain) for _ in range(threads)]:
-            running.result()
-
-
-def _measure_next(
-    settings: Settings,
-    github: GitHub,
-    refresh_id: str,
-    heartbeat: Heartbeat,
-    observer: Observer,
-) -> bool:
-    """Measure the next repository, if there is one, and tell whether there was."""
-    task = tasks.claim_next(refresh_id)
-    if task is None:
-        return False
-    name = measuring.label(settings, task.repository)
-    observer.started(name)
-    try:
-        with heartbeat.during(task):
-            reason = measuring.measure_and_save(settings, github, task)
-    except Superseded as error:
-        log.warning("%s: nothing written: %s", name, error)
-        return True
-    observer.ended(name, reason)
-    return True
+def _preloaded_cloc(settings: Settings, count: int) -> AbstractContextManager[object]:
+    """Prepare cloc for the counts to come; for a single one it does not pay."""
+    if count < 2:
+        return nullcontext()
+    return measure.PreloadedCloc(measuring.measure_options(settings))
 
 
 def _close(refresh_id: str) -> RefreshJob | None:

@@ -29,6 +29,7 @@ from errors import QueueUnavailable
 from refresh import queue, store
 from refresh.measuring import measure_options
 from refresh.queue import make_worker
+from refresh.share import share_of, share_out
 from refresh.supervisor import Supervisor
 from refresh.warm_up import warm_up
 
@@ -60,7 +61,7 @@ class Keeper:
         """Start the workers, start new ones for those that end, and look after refreshes."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        supervisor = Supervisor(self._settings)
+        supervisor = Supervisor(self._settings, share_of(self._app, self._settings).threads)
         next_step = 0.0
         with measure.PreloadedCloc(measure_options(self._settings)) as preloaded:
             while not self._stopping:
@@ -158,7 +159,9 @@ def main() -> None:
     with app.app_context():
         warm_up()
         db.engine.dispose()
-    Keeper(app, settings, settings.refresh_concurrency if arguments.pool else 1).run()
+    workers = settings.refresh_concurrency if arguments.pool else 1
+    share_out(app, settings, workers)
+    Keeper(app, settings, workers).run()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,10 @@ EXCLUDED = (
 )
 
 
+CLONES = 8
+"""FETCH_CONCURRENCY unless set: keeps two cores busy over a network (`bench/network.py`)."""
+
+
 class PrivateMode(StrEnum):
     """Name what becomes of private repositories: shown, only counted in totals, or left out."""
 
@@ -60,6 +64,7 @@ class Settings:
     measure_memory_mb: int
     max_repo_mb: int
     refresh_concurrency: int
+    fetch_concurrency: int
     trusted_proxies: int
     search_path: str
 
@@ -303,10 +308,19 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "REFRESH_CONCURRENCY",
         None,
-        "repositories measured at once, in one process's refresh or one worker's pool",
+        "repositories counted at once, in one process's refresh or one worker's pool",
         check.whole(1, 256),
         _range(1, 256),
         absent="number of cores",
+    ),
+    Variable(
+        "FETCH_CONCURRENCY",
+        None,
+        "clones at once on one machine, those that are counted or wait for it included; "
+        "one of more than 32 MB takes the place of several",
+        check.whole(1, 256),
+        _range(1, 256),
+        absent="8, or `REFRESH_CONCURRENCY` where that is more",
     ),
     Variable(
         "TRUSTED_PROXIES",
@@ -336,6 +350,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     values = {variable.name.lower(): variable.read(environ) for variable in VARIABLES}
     if values["refresh_concurrency"] is None:
         values["refresh_concurrency"] = available_cores()
+    if values["fetch_concurrency"] is None:
+        values["fetch_concurrency"] = max(CLONES, values["refresh_concurrency"])
     # Heroku's router is the one way to a dyno, and DYNO is set on every dyno.
     on_heroku = "DYNO" in environ
     if values["trusted_proxies"] is None:

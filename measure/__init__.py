@@ -6,7 +6,10 @@ Knows nothing of Flask, the database or GitHub's API.
 from __future__ import annotations
 
 import contextlib
+import math
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from pathlib import Path
 
 from .changed import count_changed
 from .cloc_server.preloaded import PreloadedCloc
@@ -21,12 +24,13 @@ from .figures import (
     whole_minutes,
 )
 from .fingerprint import COUNTING_VERSION, fingerprint
-from .folder import clone_folder, sweep
+from .folder import clone_folder, sweep_folders
 from .git import OBJECT_NAME, Git
 from .leash import allow_again, stop_all
 from .loc import best_counter
 from .partial_clone import fetch_files
 from .reading import read
+from .slots import Limit, sweep_slots
 from .stored_counts import decode, encode
 from .together import both
 from .trees import Counts
@@ -37,6 +41,7 @@ __all__ = [
     "Day",
     "Figures",
     "History",
+    "Limit",
     "NotCounted",
     "Options",
     "PreloadedCloc",
@@ -46,10 +51,14 @@ __all__ = [
     "fingerprint",
     "measure",
     "remote_head",
+    "slots_to_clone",
     "stop_all",
     "sweep",
     "whole_minutes",
 ]
+
+
+MB_OF_A_SLOT = 32
 
 
 def measure(
@@ -61,19 +70,23 @@ def measure(
     commits cannot be told for certain, or when `.gitattributes` or `.gitmodules` has changed, by
     which git may count the lines of old commits differently. `file_counts` are those of `since`, by
     the same counter: with them, only files that have changed are fetched and counted.
+    It waits for its turn under the limits of the options: once to clone, and once more for what
+    costs the processor's time.
     Raises EmptyRepository, MeasureError in words fit for the public, and Interrupted.
     """
     if since is not None and not OBJECT_NAME.fullmatch(since):
         since = None
     known = _decode(file_counts)
-    with clone_folder(options.scratch) as folder:
+    with _turn_to_clone(source, options), clone_folder(options.scratch) as folder:
         git = Git(source, options, folder)
         fetched, listing = fetch_files(git, since, known)
-        history, (counted, counts) = both(
-            git.leash,
-            partial(read, git, listing, fetched.head, fetched.new),
-            partial(count_changed, git, listing, known),
-        )
+        with _turn_to_count(options):
+            git.start_work()
+            history, (counted, counts) = both(
+                git.leash,
+                partial(read, git, listing, fetched.head, fetched.new),
+                partial(count_changed, git, listing, known),
+            )
         kept = encode(counts) if counts else None
         return Figures(fetched.head, history, counted, fetched.since, kept)
 
@@ -83,6 +96,33 @@ def remote_head(source: Source, options: Options) -> str | None:
     with clone_folder(options.scratch) as folder:
         refs = Git(source, options, folder).list_remote()
     return refs.get("HEAD" if source.branch is None else f"refs/heads/{source.branch}")
+
+
+def sweep(scratch: Path | None = None) -> int:
+    """Remove what measurements whose process died have left, and return how many things."""
+    return sweep_folders(scratch) + sweep_slots(scratch)
+
+
+def slots_to_clone(source: Source, cloning: Limit, counting: Limit | None) -> int:
+    """Return how many slots a repository takes: one for every MB_OF_A_SLOT of it.
+
+    So what is on the disk at once is bounded, yet as many as may be counted at once always fit.
+    """
+    most = cloning.slots // (counting.slots if counting else 1)
+    return max(1, min(most, math.ceil(source.size_mb / MB_OF_A_SLOT)))
+
+
+def _turn_to_clone(source: Source, options: Options) -> AbstractContextManager[None]:
+    if options.cloning is None:
+        return nullcontext()
+    wanted = slots_to_clone(source, options.cloning, options.counting)
+    return options.cloning.hold(wanted, options.scratch)
+
+
+def _turn_to_count(options: Options) -> AbstractContextManager[None]:
+    if options.counting is None:
+        return nullcontext()
+    return options.counting.hold(1, options.scratch)
 
 
 def _decode(file_counts: bytes | None) -> Counts:

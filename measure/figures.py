@@ -9,6 +9,8 @@ from pathlib import Path
 
 from errors import RepositoryTooLarge
 
+from .slots import Limit
+
 
 @dataclass(frozen=True)
 class Options:
@@ -17,7 +19,8 @@ class Options:
     `memory_mb` limits each program, `max_repo_mb` what is checked out. `preload_cloc` allows
     measure.cloc_server.
     `search_path` is a PATH; `scratch` is the folder that clone folders are made in (None: the
-    system's folder for temporary files).
+    system's folder for temporary files). `cloning` and `counting` limit how many measurements have
+    a clone on the disk, and how many of those use the processor (None: any number).
     """
 
     exclude_dirs: frozenset[str]
@@ -29,15 +32,21 @@ class Options:
     search_path: str
     scratch: Path | None = None
     preload_cloc: bool = True
+    cloning: Limit | None = None
+    counting: Limit | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """Name a repository: https, http on loopback, or a local path, and its branch (None: HEAD)."""
+    """Name a repository: https, http on loopback, or a local path, and its branch (None: HEAD).
+
+    `size_mb` is what it is known to take, 0 where it is not known.
+    """
 
     url: str
     token: str | None = field(default=None, repr=False)
     branch: str | None = None
+    size_mb: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,10 @@ class Git:
             raise MeasureError("the server did not answer as a git server does")
         raise EmptyRepository("the repository holds no commit")
 
+    def start_work(self) -> None:
+        """Let MEASURE_TIMEOUT begin now: what was asked before was part of fetching."""
+        self.work = Deadline(self.options.measure_timeout)
+
     def _list_remote(self, env: Mapping[str, str]) -> dict[str, str]:
         arguments = ["ls-remote", "--quiet", "--", self.url, "HEAD", "refs/heads/*"]
         with self._plainly("asking for its branches", self.transfer):

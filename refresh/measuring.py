@@ -44,8 +44,8 @@ T = TypeVar("T")
 EMPTIED = "it had commits, and now git's host shows none of them"
 
 
-def measure_options(settings: Settings) -> measure.Options:
-    """Give the part of the settings that measuring needs."""
+def measure_options(settings: Settings, counting: measure.Limit | None = None) -> measure.Options:
+    """Give the part of the settings that measuring needs, and whose turn to count it waits for."""
     return measure.Options(
         exclude_dirs=frozenset(settings.exclude_dirs),
         clone_timeout=settings.clone_timeout,
@@ -55,6 +55,8 @@ def measure_options(settings: Settings) -> measure.Options:
         cloc_path=settings.cloc_path,
         preload_cloc=settings.preload_cloc,
         search_path=settings.search_path,
+        cloning=measure.Limit("clone", settings.fetch_concurrency),
+        counting=counting,
     )
 
 
@@ -65,7 +67,9 @@ def label(settings: Settings, repository: Repository) -> str:
     return repository.name
 
 
-def measure_and_save(settings: Settings, github: GitHub, task: Task) -> str | None:
+def measure_and_save(
+    settings: Settings, counting: measure.Limit, github: GitHub, task: Task
+) -> str | None:
     """Measure a claimed repository and save what came of it; give why it failed, or ``None``.
 
     A refused token concerns the whole refresh and ends it. Raises Interrupted, after handing
@@ -74,7 +78,7 @@ def measure_and_save(settings: Settings, github: GitHub, task: Task) -> str | No
     """
     reason: str | None = None
     try:
-        reason, save = _measure_in_words(settings, github, task)
+        reason, save = _measure_in_words(settings, counting, github, task)
     except Interrupted:
         tasks.release(task)
         raise
@@ -106,9 +110,11 @@ def _finish(settings: Settings, task: Task, reason: str | None, save: Save) -> s
     return reason
 
 
-def _measure_in_words(settings: Settings, github: GitHub, task: Task) -> tuple[str | None, Save]:
+def _measure_in_words(
+    settings: Settings, counting: measure.Limit, github: GitHub, task: Task
+) -> tuple[str | None, Save]:
     repository = task.repository
-    options = measure_options(settings)
+    options = measure_options(settings, counting)
     try:
         measured, reason = _measure(settings, github, options, task)
     except EmptyRepository:
@@ -243,7 +249,11 @@ def _source(settings: Settings, repository: Repository) -> measure.Source:
     if find_origin(url) is None:
         raise MeasureError("GitHub gives no http(s) address to clone it from")
     trusted = may_have_token(url, settings.github_api_url)
-    return measure.Source(url, token=settings.github_access_token if trusted else None)
+    return measure.Source(
+        url,
+        token=settings.github_access_token if trusted else None,
+        size_mb=repository.size_kb / 1024,
+    )
 
 
 def _todays_fingerprint(options: measure.Options) -> str:

@@ -6,6 +6,7 @@ worker forks from a process that has imported the app already, and binds the con
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import ssl
@@ -30,6 +31,8 @@ from errors import QueueUnavailable
 NAME = "default"
 FAILURES_KEPT = 3600
 BULK = 500
+CLAIM_FOR = 600.0
+"""Seconds after which a job claims nothing more, and leaves what is left to the next one."""
 
 
 def fail_fast_options(url: str) -> dict[str, Any]:
@@ -72,12 +75,17 @@ def enqueue_listing(settings: Settings, refresh_id: str) -> None:
         )
 
 
-def enqueue_measuring(settings: Settings, refresh_id: str, count: int) -> None:
-    """Put ``count`` jobs on the queue, each of which measures the next repository of a refresh.
+def enqueue_measuring(settings: Settings, refresh_id: str, count: int, threads: int) -> None:
+    """Put jobs on the queue that measure ``count`` repositories, so many at once in each.
 
+    A job claims repositories for as long as there are any, but no longer than CLAIM_FOR; so that
+    other machines get their part, there is one for every ``threads`` of them.
     Raises QueueUnavailable as above; some of the jobs may be on the queue then.
     """
-    timeout = settings.clone_timeout + 3 * settings.measure_timeout + 300
+    # Those that a job has claimed last may have to wait for each other's count.
+    longest = threads * (settings.clone_timeout + 3 * settings.measure_timeout)
+    timeout = math.ceil(CLAIM_FOR) + longest + 300
+    jobs = math.ceil(count / threads)
     job = Queue.prepare_data(
         "jobs.measure_next_async",
         (refresh_id,),
@@ -86,8 +94,8 @@ def enqueue_measuring(settings: Settings, refresh_id: str, count: int) -> None:
         failure_ttl=FAILURES_KEPT,
     )
     with _queue(settings) as queue:
-        for start in range(0, count, BULK):
-            queue.enqueue_many([job] * min(BULK, count - start))
+        for start in range(0, jobs, BULK):
+            queue.enqueue_many([job] * min(BULK, jobs - start))
 
 
 def count_waiting(settings: Settings) -> int:

@@ -22,8 +22,9 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """Look after the active refresh, one step at a time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, threads: int) -> None:
         self._settings = settings
+        self._threads = threads
         self._was_empty = False
         self._progress: tuple[object, ...] = ()
         self._progress_at = 0.0
@@ -68,7 +69,7 @@ class Supervisor:
         waiting = tasks.rescue(refresh.id)
         if waiting:
             log.info("putting %d repositories on the queue again", waiting)
-            queue.enqueue_measuring(self._settings, refresh.id, waiting)
+            queue.enqueue_measuring(self._settings, refresh.id, waiting, self._threads)
         elif store.close_if_done(refresh.id) is not None:
             log.info("closed a refresh whose last process had died")
 

@@ -33,10 +33,11 @@ class Task:
     limited_until: datetime | None = None
 
 
-def claim_next(refresh_id: str) -> Task | None:
+def claim_next(refresh_id: str, *, crashed: bool = False) -> Task | None:
     """Take the next repository of a running refresh, the largest first.
 
-    Gives ``None`` where none is left. A task whose process died is there to be taken again.
+    `crashed` asks for those over which a process has died, which are left out otherwise. Gives
+    ``None`` where none is left. A task whose process died is there to be taken again.
     """
 
     def claim(session: Session) -> Task | None:
@@ -47,6 +48,7 @@ def claim_next(refresh_id: str) -> Task | None:
                 RefreshTask.refresh_id == refresh_id,
                 RefreshJob.status == RefreshStatus.RUNNING,
                 RefreshTask.state == TaskState.QUEUED,
+                RefreshTask.deaths > 0 if crashed else RefreshTask.deaths == 0,
             )
             .order_by(RefreshTask.position)
             .limit(1)

@@ -78,6 +78,7 @@ class TestDefaults:
             measure_memory_mb=2560,
             max_repo_mb=2048,
             refresh_concurrency=available_cores(),
+            fetch_concurrency=max(8, available_cores()),
             trusted_proxies=0,
             search_path=os.defpath,
         )
@@ -279,6 +280,7 @@ class TestNumbers:
             ("MEASURE_MEMORY_MB", 64, 1_048_576),
             ("MAX_REPO_MB", 1, 1_048_576),
             ("REFRESH_CONCURRENCY", 1, 256),
+            ("FETCH_CONCURRENCY", 1, 256),
         ],
     )
     def test_bounds(self, name: str, least: int, most: int):

@@ -195,7 +195,7 @@ class Handler(BaseHTTPRequestHandler):
         assert child.stdout
         _widen(child.stdout)
         feeder = threading.Thread(target=self._feed, args=(child.stdin, first, body), daemon=True)
-        with owner.running(child), child.stdout:
+        with owner.running(child), owner.answering(request), child.stdout:
             feeder.start()
             try:
                 self._relay(request, child.stdout, fault)
@@ -275,8 +275,10 @@ class Handler(BaseHTTPRequestHandler):
     def _spoiled(
         self, request: Request, pieces: Iterator[bytes], fault: Fault | None
     ) -> Iterator[bytes]:
-        if fault is None:
+        if fault is None and not self.server.owner.rate:
             yield from pieces
+        elif fault is None:
+            yield from self._dripping(pieces, self.server.owner.rate)
         elif fault.kind == "drip":
             yield from self._dripping(pieces, fault.rate)
         else:
@@ -284,13 +286,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def _dripping(self, pieces: Iterator[bytes], rate: int) -> Iterator[bytes]:
         drop = max(1, rate // 20)
+        due = time.monotonic()
         for piece in pieces:
             for start in range(0, len(piece), drop):
                 if self.server.owner.stopping.is_set():
                     self.close_connection = True
                     return
-                yield piece[start : start + drop]
-                time.sleep(drop / rate)
+                sent = piece[start : start + drop]
+                yield sent
+                # By the clock, so that what a busy machine oversleeps is made up for.
+                due += len(sent) / rate
+                time.sleep(max(0.0, due - time.monotonic()))
 
     def _stopping(self, request: Request, pieces: Iterator[bytes], fault: Fault) -> Iterator[bytes]:
         """Yield as much as the fault lets through; a hang that is healed yields the rest."""

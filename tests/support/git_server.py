@@ -29,6 +29,7 @@ class GitServer:
     Names may hold a slash (`owner/name`). All knobs can be turned while it runs:
 
     latency             seconds before each request is answered
+    rate                bytes a second that each connection is sent of a repository; 0: no limit
     token, private      names in `private` want Basic authorization x-access-token:<token>
     redirect(name, to)  requests for a name are sent to another repository URL
     hang, drip, cut     the answer with the objects never comes, or stops; comes slowly; breaks off
@@ -41,6 +42,10 @@ class GitServer:
         self.root = root
         self.token = token
         self.latency = latency
+        self.rate = 0
+        # The most requests for objects that were answered at once.
+        self.busiest = 0
+        self._answering = 0
         self.private: set[str] = set()
         self.redirects: dict[str, str] = {}
         self.log: list[Request] = []
@@ -169,6 +174,18 @@ class GitServer:
             if readable and not client.recv(1, socket.MSG_PEEK):
                 return False
         return False
+
+    @contextlib.contextmanager
+    def answering(self, request: Request) -> Iterator[None]:
+        """Keep account of how many requests for objects are answered at once."""
+        with self._lock:
+            self._answering += request.fetch
+            self.busiest = max(self.busiest, self._answering)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._answering -= request.fetch
 
     @contextlib.contextmanager
     def running(self, child: subprocess.Popen[bytes]) -> Iterator[None]:

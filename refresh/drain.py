@@ -1,0 +1,133 @@
+"""The tasks of a refresh, measured by this process until none is left to claim."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from flask import Flask
+
+from config import Settings
+from errors import Superseded
+from models import RefreshJob
+from refresh import measuring, tasks
+from refresh.heartbeat import Heartbeat
+from refresh.share import Share
+
+if TYPE_CHECKING:
+    from github_api.source import GitHub
+
+log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Watch a refresh that runs in this process; called from several threads."""
+
+    def planned(self, refresh: RefreshJob) -> None:
+        """Be told that the listing is done."""
+
+    def started(self, name: str) -> None:
+        """Be told that a repository is being measured."""
+
+    def ended(self, name: str, reason: str | None) -> None:
+        """Be told that a repository is done, and why it failed if it did."""
+
+
+class LogObserver:
+    """Tell the log how a refresh goes."""
+
+    def planned(self, refresh: RefreshJob) -> None:
+        """Say nothing: the listing has logged its result."""
+
+    def started(self, name: str) -> None:
+        """Log which repository is being measured."""
+        log.info("measuring %s", name)
+
+    def ended(self, name: str, reason: str | None) -> None:
+        """Log the end of one repository."""
+        if reason is None:
+            log.info("measured %s", name)
+        else:
+            log.warning("%s could not be measured: %s", name, reason)
+
+
+@dataclass(frozen=True)
+class Drain:
+    """Measure a refresh's repositories, several at once; `until` ends the claiming of more.
+
+    `until` is on the clock of time.monotonic().
+    """
+
+    app: Flask
+    settings: Settings
+    share: Share
+    github: GitHub
+    refresh_id: str
+    heartbeat: Heartbeat
+    observer: Observer
+    until: float = math.inf
+    _stop: threading.Event = field(default_factory=threading.Event)
+    # One at a time, for which one connection to the database is enough.
+    _claiming: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self) -> None:
+        """Measure until nothing is left to claim.
+
+        What a process has died over is measured last and alone, so that the next death tells which
+        repository it was. Raises Interrupted when this process is asked to stop.
+        """
+        threads = min(self.share.threads, tasks.count_waiting(self.refresh_id))
+        while threads and self._side_by_side(threads) + self._measure_next(crashed=True):
+            pass
+
+    def _side_by_side(self, threads: int) -> int:
+        """Measure in threads what no process has died over, and return how many there were."""
+        if threads == 1:
+            return self._measure_all()
+        with ThreadPoolExecutor(threads, thread_name_prefix="measure") as pool:
+            running = [pool.submit(self._measure_in_thread) for _ in range(threads)]
+            try:
+                return sum(each.result() for each in running)
+            except BaseException:
+                self._stop.set()
+                raise
+
+    def _measure_in_thread(self) -> int:
+        with self.app.app_context():
+            try:
+                return self._measure_all()
+            except BaseException:
+                self._stop.set()
+                raise
+
+    def _measure_all(self) -> int:
+        count = 0
+        while self._measure_next():
+            count += 1
+        return count
+
+    def _measure_next(self, *, crashed: bool = False) -> bool:
+        """Measure the next repository, if there is one, and tell whether there was."""
+        if self._stop.is_set() or time.monotonic() > self.until:
+            return False
+        with self._claiming:
+            task = tasks.claim_next(self.refresh_id, crashed=crashed)
+        if task is None:
+            return False
+        name = measuring.label(self.settings, task.repository)
+        self.observer.started(name)
+        try:
+            with self.heartbeat.during(task):
+                reason = measuring.measure_and_save(
+                    self.settings, self.share.counting, self.github, task
+                )
+        except Superseded as error:
+            log.warning("%s: nothing written: %s", name, error)
+            return True
+        self.observer.ended(name, reason)
+        return True
