@@ -52,6 +52,7 @@ ENDPOINTS = {
     "GET /api/project/<name>": "One project",
     "GET /api/project/<name>/history": "One project's commits, additions and deletions by period",
     "GET /api/project/<owner>/<name>": "One project of an owner other than the token's user",
+    "GET /api/project/<owner>/<name>/history": "The same of a project of another owner",
     "GET /api/metrics": "The figures across all projects",
     "GET /api/overview": "The figures across all projects, and the projects, in one answer",
     "GET /api/activity": "Commits by day, week, month or year, streaks, the busiest weekday",
@@ -145,21 +146,23 @@ def overview() -> ResponseReturnValue:
 @kept
 def show_project(name: str, owner: str | None = None) -> ResponseReturnValue:
     """Return one project."""
-    project = find_visible(join_name(owner, name), _mode())
-    if project is None:
-        return NO_PROJECT, 404
-    return project
+    return _project(join_name(owner, name))
 
 
 @blueprint.get("/api/project/<name>/history")
+@blueprint.get("/api/project/<owner>/<name>/history")
 @kept
-def show_history(name: str) -> ResponseReturnValue:
+def show_history(name: str, owner: str | None = None) -> ResponseReturnValue:
     """Return one project's changes by period."""
+    project = join_name(owner, name)
+    if owner is None and not is_visible(project, _mode()):
+        # A project of another owner may be called as this route ends.
+        return _project(join_name(name, "history"))
     query = parse_time_query(request.args)
-    if not is_visible(name, _mode()):
+    if not is_visible(project, _mode()):
         return NO_PROJECT, 404
-    days = activity.fetch_days(named(name, _mode()), query.first, query.last)
-    return {"project": name, **activity.history_to_json(days, query.granularity)}
+    days = activity.fetch_days(named(project, _mode()), query.first, query.last)
+    return {"project": project, **activity.history_to_json(days, query.granularity)}
 
 
 @blueprint.get("/api/activity")
@@ -219,6 +222,13 @@ def show_refresh(job_id: str) -> ResponseReturnValue:
 def list_refreshes() -> ResponseReturnValue:
     """Give the 10 most recent refreshes, newest first."""
     return [row.to_json(_mode()) for row in db.session.scalars(recent_jobs())]
+
+
+def _project(name: str) -> ResponseReturnValue:
+    project = find_visible(name, _mode())
+    if project is None:
+        return NO_PROJECT, 404
+    return project
 
 
 def _choose_projects(query: ProjectQuery) -> tuple[list[dict[str, Any]], dict[str, str]]:

@@ -83,6 +83,29 @@ def test_activity_and_history_of_one_project(client: FlaskClient):
     }
 
 
+def test_projects_of_other_owners_have_a_history(client: FlaskClient, app: Flask):
+    def add_others(session: Session) -> None:
+        session.add(Project(id=3, name="hubot/beta", github_id=3))
+        session.add(Project(id=4, name="hubot/history", github_id=4))
+        session.add(Project(id=5, name="alpha/history", github_id=5))
+        session.flush()
+        add_day(3, date(2026, 3, 1), session)
+        add_day(4, date(2026, 4, 1), session)
+
+    with app.app_context():
+        run_in_transaction(add_others)
+    route = "GET /api/project/<owner>/<name>/history"
+    told = check_answer(route, client.get("/api/project/hubot/beta/history?by=day"))
+    assert (told["project"], told["first_day"]) == ("hubot/beta", "2026-03-01")
+    told = check_answer(route, client.get("/api/project/hubot/history/history"))
+    assert (told["project"], told["first_day"]) == ("hubot/history", "2026-04-01")
+    # A project called as the route ends; one of the token's user has precedence.
+    project = client.get("/api/project/hubot/history")
+    assert check_answer("GET /api/project/<owner>/<name>", project)["name"] == "hubot/history"
+    assert get(client, "/api/project/alpha/history")["project"] == "alpha"
+    assert client.get("/api/project/hubot/nothing/history").status_code == 404
+
+
 @pytest.mark.parametrize("path", ROUTES.values())
 def test_a_time_is_cut_out(client: FlaskClient, path: str):
     told = get(client, path, **{"from": "2026-02-01", "to": "2026-02-01", "by": "day"})

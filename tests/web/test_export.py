@@ -263,6 +263,20 @@ def test_odd_names_stay_in_the_folder(app: Flask, site: Path, tmp_path: Path):
     assert {"data", "data.json", ".github", "größe", "~year-2024", "x" * 300} <= set(named)
 
 
+def test_a_name_with_an_owner_has_all_the_files_of_one_without(app: Flask, site: Path):
+    add(app, "alpha", "hubot/alpha", "hubot/history")
+
+    export_site(app, site)
+
+    there = set(files(site))
+    own = {path for path in there if "/alpha" in path and "hubot" not in path}
+    assert len(own) > 15
+    for name in ("hubot/alpha", "hubot/history"):
+        assert {path.replace("/alpha", f"/{name}", 1) for path in own} - there == set()
+    for path in ("api/project/hubot/history.json", "api/project/hubot/alpha.json"):
+        assert "loc" in json.loads((site / path).read_bytes())
+
+
 def test_no_two_names_share_a_file():
     names = [*ODD, "a.b", "a%2Eb", "%2E", "x" * 299 + "y", "name.html", "name.", "name%2E"]
     segments = [safe_segment(name) for name in names]
