@@ -16,13 +16,12 @@ import cli
 import jobs
 from config import PrivateMode, Settings, read_settings
 from database.engine import db, engine_options
-from database.schema import migrate, upgrade_database
+from database.schema import upgrade_database
 from errors import ConfigError, StartError, TokenMissing
 from log import configure_logging
 from models import Project, RefreshStatus
 from refresh import store
 from refresh.running import signals_interrupt, stop_running
-from refresh.schedule import start_schedule
 from web import api, dashboard, embeds
 from web.access import control_access
 from web.errors import register_error_handlers
@@ -51,7 +50,6 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     # A redirect to the path without its doubled slashes would be an answer that is not JSON.
     app.url_map.merge_slashes = False
     db.init_app(app)
-    migrate.init_app(app)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(dashboard.blueprint)
     app.register_blueprint(embeds.blueprint)
@@ -129,6 +127,8 @@ def serve(app: Flask) -> None:
 
 
 def _serve(app: Flask, settings: Settings) -> None:
+    from refresh.scheduler import start_scheduler  # no other process needs APScheduler
+
     try:
         check_address(settings, "make run")
     except StartError as error:
@@ -140,7 +140,7 @@ def _serve(app: Flask, settings: Settings) -> None:
         settings.host, settings.port, app, threaded=True, request_handler=LocalHandler
     )
     log.info("Project Tracker is on http://%s:%d", settings.host, settings.port)
-    start_schedule(app, jobs.refresh_if_due)
+    start_scheduler(app, jobs.refresh_if_due)
     server.serve_forever()
 
 

@@ -1,4 +1,7 @@
-"""The commands: ``flask --app app refresh``, ``measure``, ``export``, ``clock`` and others."""
+"""The commands: ``flask --app app refresh``, ``measure``, ``export``, ``clock`` and others.
+
+Every process imports this module, so what one command alone needs is imported in that command.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,13 @@ import json
 import logging
 import os
 import sys
-import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from apscheduler.schedulers.blocking import BlockingScheduler
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
 import measure
 from config import Settings
@@ -31,8 +28,6 @@ from measure import Figures
 from models import RefreshJob, RefreshStatus
 from refresh.measuring import measure_options
 from refresh.running import STOPPED, signals_interrupt, stop_running
-from refresh.schedule import start_schedule
-from web.export import export_site
 
 
 def register(app: Flask) -> None:
@@ -47,57 +42,15 @@ def register(app: Flask) -> None:
         app.cli.add_command(command)
 
 
-class ProgressObserver:
-    """Draw a bar of repositories done, which ones are being measured, and what failed."""
-
-    def __init__(self, console: Console) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description}", style="bold"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[now]}", markup=False),
-            console=console,
-        )
-        self._console = console
-        self._bar: TaskID = self.progress.add_task("listing", total=None, now="")
-        self._lock = threading.Lock()
-        self._current: list[str] = []
-
-    def planned(self, refresh: RefreshJob) -> None:
-        """Show how many repositories there are and how many stand already."""
-        self.progress.update(
-            self._bar,
-            description="measuring",
-            total=refresh.total_repositories,
-            completed=refresh.repositories_processed,
-        )
-
-    def started(self, name: str) -> None:
-        """Show that a repository is being measured."""
-        with self._lock:
-            self._current.append(escape_controls(name))
-            self._show()
-
-    def ended(self, name: str, reason: str | None) -> None:
-        """Count a repository; print it where it failed."""
-        with self._lock:
-            self._current.remove(escape_controls(name))
-            self._show()
-        self.progress.advance(self._bar)
-        if reason is not None:
-            self._console.print(
-                f"[red]failed[/red] {escape(escape_controls(name))}: {escape(reason)}"
-            )
-
-    def _show(self) -> None:
-        self.progress.update(self._bar, now=", ".join(self._current))
-
-
 @click.command("refresh")
 @click.option("--force", is_flag=True, help="Measure every repository, changed or not.")
 @with_appcontext
 def refresh_command(force: bool) -> None:
     """Refresh the figures here, with a progress bar."""
+    from rich.console import Console
+
+    from terminal import ProgressObserver
+
     settings = _settings()
     _upgrade(current_app._get_current_object())  # type: ignore[attr-defined]
     console = Console(stderr=True)
@@ -111,10 +64,10 @@ def refresh_command(force: bool) -> None:
         sys.exit(STOPPED)
     except ProjectTrackerError as error:
         sys.exit(str(error))
-    _summarise(console, settings, refresh)
+    console.print(_summarise(settings, refresh))
 
 
-def _summarise(console: Console, settings: Settings, refresh: RefreshJob) -> None:
+def _summarise(settings: Settings, refresh: RefreshJob) -> str:
     failed = refresh.failed_repositories
     seconds = 0.0
     if refresh.started_at is not None and refresh.completed_at is not None:
@@ -122,7 +75,7 @@ def _summarise(console: Console, settings: Settings, refresh: RefreshJob) -> Non
     reason = refresh.explain(settings.private_repositories)
     if refresh.status == RefreshStatus.FAILED:
         sys.exit(escape_controls(reason or "the refresh has failed"))
-    console.print(
+    return (
         f"{refresh.status}: {refresh.total_repositories} repositories, "
         f"{failed} failed, {seconds:.1f} s"
     )
@@ -145,7 +98,9 @@ def measure_command(path_or_url: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(described, indent=2, ensure_ascii=False))
     else:
-        _print_table(path_or_url, described)
+        from terminal import print_table
+
+        print_table(path_or_url, described)
 
 
 def _describe(figures: Figures) -> dict[str, Any]:
@@ -169,23 +124,6 @@ def _describe(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _print_table(title: str, described: dict[str, Any]) -> None:
-    table = Table(title=escape(title), show_header=False, title_justify="left")
-    table.add_column(style="bold")
-    table.add_column(justify="right")
-    for name, value in described.items():
-        if isinstance(value, dict):
-            most = sorted(value.items(), key=lambda item: (-item[1], item[0]))
-            for language, lines in most[:10]:
-                table.add_row(f"  {escape(language)}", f"{lines:,}", style="dim")
-        elif isinstance(value, list):
-            for left_out in value:
-                table.add_row(f"files {left_out['reason']}", f"{left_out['files']:,}")
-        else:
-            table.add_row(name, f"{value:,}" if isinstance(value, int) else escape(str(value)))
-    Console().print(table)
-
-
 @click.command("export")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--include-private", is_flag=True, help="Write private repositories, too.")
@@ -193,6 +131,8 @@ def _print_table(title: str, described: dict[str, Any]) -> None:
 @with_appcontext
 def export_command(directory: Path, include_private: bool, url: str | None) -> None:
     """Write a site that needs no server: the pages, every JSON answer, every picture."""
+    from web.export import export_site
+
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     _upgrade(app)
     try:
@@ -208,11 +148,13 @@ def export_command(directory: Path, include_private: bool, url: str | None) -> N
 @with_appcontext
 def clock_command() -> None:
     """Start the scheduled refresh when it is due, until stopped, as a process of its own."""
+    from refresh.scheduler import run_scheduler
+
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     _upgrade(app)
     with signals_interrupt():
         try:
-            start_schedule(app, refresh_if_due, BlockingScheduler(timezone="UTC"))
+            run_scheduler(app, refresh_if_due)
         except KeyboardInterrupt:
             if not stop_running():
                 os._exit(0)

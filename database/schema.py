@@ -1,54 +1,80 @@
-"""The migration from whatever schema a database has to the current one."""
+"""The migration from whatever schema a database has to the current one.
+
+Alembic is loaded only where there is something to migrate: it would be a tenth of a process's
+memory, and almost every process finds its database migrated.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import Flask
-from flask_migrate import Migrate
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from database.engine import db, is_unavailable
 from errors import StartError
 
-MIGRATIONS: Final = str(Path(__file__).resolve().parent.parent / "migrations")
+MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 
-migrate = Migrate(db=db, directory=MIGRATIONS)
+_REVISION: Final = re.compile(r'^revision = "(.+)"$', re.MULTILINE)
+_DOWN_REVISION: Final = re.compile(r'^down_revision = "(.+)"$', re.MULTILINE)
 
 
 def upgrade_database(app: Flask) -> None:
-    """Migrate the database of an app, to which `migrate` is bound, to the current schema.
+    """Migrate the database of an app to the current schema.
 
     Several processes may do so at once: one works, the others wait for it. Raises StartError where
     the database cannot be used, or a newer release has migrated it.
     """
-    config = Config()
-    config.set_main_option("script_location", MIGRATIONS.replace("%", "%%"))
     with app.app_context():
         try:
-            if not _is_current(config):
-                command.upgrade(config, "head")
+            if not _is_current():
+                migrate_to("head")
         except DBAPIError as error:
             if not is_unavailable(error) and not _is_forbidden(error):
                 raise
             raise StartError(_explain(error)) from error
 
 
-def _is_current(config: Config) -> bool:
-    scripts = ScriptDirectory.from_config(config)
-    with db.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in {each.revision for each in scripts.walk_revisions()}:
+def migrate_to(revision: str) -> None:
+    """Run the migrations up to a revision on the database of the current app."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    command.upgrade(config, revision)
+
+
+def read_revisions() -> tuple[frozenset[str], str]:
+    """Return the revisions that the migrations lead to, and the last of them."""
+    texts = [file.read_text("utf-8") for file in (MIGRATIONS / "versions").glob("*.py")]
+    revisions = frozenset(found for each in texts for found in _REVISION.findall(each))
+    (head,) = revisions.difference(*(_DOWN_REVISION.findall(each) for each in texts))
+    return revisions, head
+
+
+def _is_current() -> bool:
+    revisions, head = read_revisions()
+    current = _fetch_revision()
+    if current is not None and current not in revisions:
         raise StartError(
             f"the database has the schema of a newer release ({current}): install that release, "
             "or restore a backup from before it"
         )
-    return current == scripts.get_current_head()
+    return current == head
+
+
+def _fetch_revision() -> str | None:
+    with db.engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        query = text("SELECT version_num FROM alembic_version")
+        revision: str | None = connection.scalar(query)
+        return revision
 
 
 def _is_forbidden(error: DBAPIError) -> bool:

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 
 from alembic import context
 from alembic.util import CommandError
-from flask import current_app
 from sqlalchemy import Connection, text
+
+from database.engine import db
 
 # Any number will do, as long as nobody else asks this database for a lock of the same number.
 LOCK = 7_105_239_864_231
-
-extension = current_app.extensions["migrate"]
 
 
 @contextmanager
@@ -38,12 +37,8 @@ def locked(connection: Connection) -> Iterator[None]:
 
 def run() -> None:
     """Run them on a connection of the application's own engine."""
-    with extension.db.engine.connect() as connection, locked(connection):
-        context.configure(
-            connection=connection,
-            target_metadata=extension.db.metadata,
-            **extension.configure_args,
-        )
+    with db.engine.connect() as connection, locked(connection):
+        context.configure(connection=connection, target_metadata=db.metadata)
         context.run_migrations()
 
 

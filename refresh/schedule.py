@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.schedulers.base import BaseScheduler
-from apscheduler.triggers.interval import IntervalTrigger
-from flask import Flask
-
 from config import Settings
-from database.types import to_iso_utc, utc_now
+from database.types import to_iso_utc
 from models import RefreshStatus
 from refresh import store
 
@@ -67,28 +61,3 @@ def find_due(settings: Settings) -> datetime | None:
 def _find_end(status: RefreshStatus) -> datetime | None:
     last = store.find_last(status)
     return None if last is None else last.completed_at
-
-
-def start_schedule(
-    app: Flask,
-    look: Callable[[Flask, Schedule], None],
-    scheduler: BaseScheduler | None = None,
-) -> BaseScheduler:
-    """Start a scheduler that calls ``look`` every few seconds, beginning now.
-
-    Any number of schedulers may run: the database lets one refresh be opened.
-    """
-    # It would warn at each look that finds the one before still busy with a refresh.
-    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
-    scheduler = scheduler or BackgroundScheduler(timezone="UTC", daemon=True)
-    scheduler.add_job(
-        look,
-        IntervalTrigger(seconds=max(1, round(store.SUPERVISE_EVERY)), timezone="UTC"),
-        args=[app, Schedule(app.config["SETTINGS"])],
-        next_run_time=utc_now(),
-        coalesce=True,
-        max_instances=1,
-        misfire_grace_time=None,
-    )
-    scheduler.start()
-    return scheduler

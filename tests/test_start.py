@@ -38,6 +38,11 @@ SERVERS_AND_WORKER = pytest.mark.parametrize(
 )
 SERVERS = pytest.mark.parametrize("program", ["app.py", "gunicorn"])
 PASSWORD = "hunter2secret"
+# Loaded where there is something to migrate, to list, to draw, to describe or to schedule.
+FOR_SOME_PROCESSES = {
+    *("alembic", "mako", "github", "requests", "yaml", "pygount", "pygments", "rich"),
+    *("apscheduler", "psycopg2", "gunicorn", "web.export", "terminal"),
+}
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -67,6 +72,22 @@ def failure(program: str, environment: dict[str, str]) -> str:
     assert said.splitlines()[-1] == lines[0]
     assert PASSWORD not in said
     return lines[0]
+
+
+def test_importing_the_application_loads_nothing_that_only_some_processes_use(
+    environment: dict[str, str],
+):
+    libraries = subprocess.run(
+        [sys.executable, "-c", "import app, sys; print(*sys.modules)"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=True,
+    ).stdout.split()
+
+    assert FOR_SOME_PROCESSES.isdisjoint(libraries)
 
 
 @EVERY_PROGRAM

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import request
+
+EXPORTING: Final = "project_tracker.exporting"
+"""Key of a request's environ: true while the answer is for an export."""
 
 
 def wants_page() -> bool:

@@ -16,9 +16,8 @@ from figures import activity, rollup
 from figures.projects import counted, visible
 from models import Project
 from web import assets, charts, words
-from web.accept import wants_page
+from web.accept import EXPORTING, wants_page
 from web.charts.language_bar import language_bar
-from web.export import EXPORTING
 from web.page_figures import (
     fetch_account,
     fetch_table,

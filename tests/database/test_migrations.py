@@ -9,7 +9,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import flask_migrate
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -18,7 +17,7 @@ from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from config import PrivateMode
-from database.schema import MIGRATIONS, upgrade_database
+from database.schema import MIGRATIONS, migrate_to, read_revisions, upgrade_database
 from models import ACTIVE, ActivityDay, Project, RefreshJob, RefreshStatus, db, recent_jobs
 from tests.support.databases import JOBS, PROJECTS, SCALES, make_first_release, opened
 
@@ -52,7 +51,7 @@ def differences() -> list:
         return compare_metadata(MigrationContext.configure(connection, opts=options), db.metadata)
 
 
-HEAD = ScriptDirectory(MIGRATIONS).get_current_head()
+HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def revisions() -> list:
@@ -74,6 +73,30 @@ def assert_rows_kept() -> None:
     assert db.session.scalars(select(RefreshJob.id).order_by(RefreshJob.id)).all() == [
         job[0] for job in JOBS
     ]
+
+
+def test_the_revisions_are_those_that_alembic_finds():
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    revisions, head = read_revisions()
+    assert revisions == {script.revision for script in scripts.walk_revisions()}
+    assert head == scripts.get_current_head()
+
+
+def test_alembic_is_loaded_only_where_there_is_something_to_migrate(tmp_path):
+    url = f"sqlite:///{tmp_path}/tracker.sqlite"
+    loaded = f"{UPGRADE}\nprint('alembic' in sys.modules)"
+    said = [
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", loaded, url],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    ]
+    assert said == ["True\n", "False\n"]
 
 
 def test_an_empty_database_gets_todays_schema(database_url):
@@ -235,10 +258,13 @@ def test_several_processes_can_upgrade_at_once(database_url, left_by):
 
 def test_the_command_upgrades_too(first_release, tmp_path):
     (tmp_path / "tiny.py").write_text(
-        f"from tests.support.databases import make_app\napp = make_app({first_release!r})\n"
+        "import cli\n"
+        "from tests.support.databases import make_app\n"
+        f"app = make_app({first_release!r})\n"
+        "cli.register(app)\n"
     )
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "flask", "--app", "tiny", "db", "upgrade"],
+        [sys.executable, "-W", "error", "-m", "flask", "--app", "tiny", "upgrade-database"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
         capture_output=True,
@@ -254,7 +280,7 @@ def test_the_command_upgrades_too(first_release, tmp_path):
 
 def test_refreshes_of_an_earlier_release_are_bounded(empty_database_url):
     with opened(empty_database_url) as app:
-        flask_migrate.upgrade(revision="0002")
+        migrate_to("0002")
         failures = [
             {"name": f"repo{number}", "private": False, "reason": "r" * 900} for number in range(30)
         ]

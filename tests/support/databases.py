@@ -52,7 +52,6 @@ def make_app(url: str) -> Flask:
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(url)
     models.db.init_app(app)
-    schema.migrate.init_app(app)
     return app
 
 

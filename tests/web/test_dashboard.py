@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from database.transaction import run_in_transaction
 from models import ActivityDay, Project, RefreshJob, RefreshStatus, db
 from refresh import store
-from web.export import EXPORTING
+from web.accept import EXPORTING
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 NOW = datetime.now(UTC)

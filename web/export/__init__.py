@@ -16,14 +16,12 @@ from werkzeug.test import Client, TestResponse
 
 from config import PrivateMode, Settings
 from errors import ExportError
+from web.accept import EXPORTING
 from web.export.folder import ExportFolder
 from web.export.layout import Address, Layout
 from web.export.links import relative_links
 
-__all__ = ["EXPORTING", "Exported", "export_site"]
-
-EXPORTING: Final = "project_tracker.exporting"
-"""Key of a request's environ: true while the answer is for an export."""
+__all__ = ["Exported", "export_site"]
 
 DEFAULT_URL: Final = "http://localhost"
 
