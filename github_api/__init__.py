@@ -8,13 +8,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from github_api.types import OTHER, Listing, Quota, Repository, RetryPolicy, Selection
+from github_api.types import (
+    OTHER,
+    Listing,
+    Quota,
+    Repository,
+    RetryPolicy,
+    Selection,
+    limit_languages,
+)
 
 if TYPE_CHECKING:
     from config import Settings
     from github_api.source import GitHub
 
-__all__ = ["OTHER", "Listing", "Quota", "Repository", "RetryPolicy", "Selection", "connect"]
+__all__ = [
+    "OTHER",
+    "Listing",
+    "Quota",
+    "Repository",
+    "RetryPolicy",
+    "Selection",
+    "connect",
+    "limit_languages",
+]
 
 
 def connect(settings: Settings, policy: RetryPolicy | None = None) -> GitHub:

@@ -50,6 +50,7 @@ _NO_OWNER = "GITHUB_OWNERS: GitHub knows no user or organization {}"
 _NO_API = "GitHub's API is not found; check GITHUB_API_URL"
 _GONE = "GitHub no longer has it, or does not show it to this token"
 _BLOCKED = "GitHub gives no access to it"
+_EMPTY = 409  # GitHub's status for "Git Repository is empty."
 
 
 class GitHub:
@@ -143,17 +144,33 @@ class GitHub:
         """
         return Repository.from_github(self._fetch(_path(github_id)))
 
+    def has_commits(self, github_id: int) -> bool:
+        """Return whether GitHub knows of a commit on a repository's default branch.
+
+        Raises RepositoryGone and RepositoryBlocked too.
+        """
+        try:
+            return bool(self._ask(f"{_path(github_id)}/commits", {"per_page": 1}))
+        except Refused as refused:
+            if refused.status == _EMPTY:
+                return False
+            raise _repository_refused(refused) from None
+
     def _fetch(self, path: str) -> Any:
+        try:
+            return self._ask(path)
+        except Refused as refused:
+            raise _repository_refused(refused) from None
+
+    def _ask(self, path: str, parameters: Mapping[str, str | int] | None = None) -> Any:
         if self._limited_until is not None and self._limited_until > datetime.now(UTC):
             raise RateLimited(self._limited_until)
         try:
             with self._client.session() as session:
-                return session.get(path)[1]
+                return session.get(path, parameters)[1]
         except RateLimited as limited:
             self._limited_until = limited.until
             raise
-        except Refused as refused:
-            raise _repository_refused(refused) from None
 
 
 def _fetch_login(session: Session, path: str) -> str:

@@ -97,7 +97,7 @@ class Repository:
             size_kb=_size(entry.get("size")),
             owner=_owner(entry),
             fork=entry.get("fork") is True,
-            language=_text(entry.get("language")) or None,
+            language=shorten(_text(entry.get("language")) or "", MAX_LANGUAGE_NAME) or None,
             listed_at=listed_at,
         )
 
@@ -154,7 +154,7 @@ class Listing:
 
 
 def read_languages(answer: object) -> dict[str, int]:
-    """Read the bytes of each language: the largest MAX_LANGUAGES by name, the rest under OTHER.
+    """Read the bytes of each language, as many as limit_languages keeps.
 
     Raises GitHubUnavailable when the answer is something else.
     """
@@ -166,6 +166,12 @@ def read_languages(answer: object) -> dict[str, int]:
     for language, size in answer.items():
         name = shorten(_text(language) or "", MAX_LANGUAGE_NAME)
         sizes[name] = sizes.get(name, 0) + size
+    return limit_languages(sizes)
+
+
+def limit_languages(languages: Mapping[str, int]) -> dict[str, int]:
+    """Keep the largest MAX_LANGUAGES by name, and add up the rest under OTHER."""
+    sizes = dict(languages)
     if len(sizes) <= MAX_LANGUAGES:
         return sizes
     other = sizes.pop(OTHER, 0)

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from database.transaction import in_chunks, run_in_transaction
 from database.types import utc_now
-from errors import Superseded
-from github_api import OTHER, Repository
+from errors import Superseded, TokenRefused
+from github_api import OTHER, Repository, limit_languages
 from measure import Count, Figures, History, whole_minutes
 from models import ActivityDay, Project
 
@@ -55,9 +55,10 @@ class Measured:
     """What a measurement brought: figures, languages and the fingerprint they were made with.
 
     ``figures`` is None where the head had not moved, ``languages`` where they were not fetched,
-    ``lacking`` says why they could not be. ``uncounted`` says why the lines of code stay those of
-    the last count, and is None where they are those of ``figures``. ``found_at`` is the repository
-    as it was cloned, which differs from the listing's when it was renamed since.
+    ``lacking`` says why they could not be, and ``refused`` that it was for the token. ``uncounted``
+    says why the lines of code stay those of the last count, and is None where they are those of
+    ``figures``. ``found_at`` is the repository as it was cloned, which differs from the listing's
+    when it was renamed since.
     """
 
     fingerprint: str
@@ -66,6 +67,7 @@ class Measured:
     found_at: Repository
     lacking: str | None = None
     uncounted: str | None = None
+    refused: TokenRefused | None = None
 
 
 def find_last_measurement(github_id: int) -> LastMeasurement:
@@ -190,7 +192,7 @@ def _save_history(session: Session, row: Project, figures: Figures) -> None:
 
 def _save_count(row: Project, count: Count) -> None:
     row.loc = count.loc
-    row.languages_loc = dict(count.languages)
+    row.languages_loc = limit_languages(count.languages)
     row.loc_source = count.source
     row.not_counted = [asdict(left_out) for left_out in count.not_counted]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
@@ -72,19 +72,19 @@ def measure_and_save(
 ) -> str | None:
     """Measure a claimed repository and save what came of it; give why it failed, or ``None``.
 
-    A refused token concerns the whole refresh and ends it. Raises Interrupted, after handing
-    the task back, when this process is asked to stop, and Superseded, with nothing
-    written, when the task is no longer ours.
+    A refused token concerns the whole refresh and ends it, after what is measured already has been
+    saved. Raises Interrupted, after handing the task back, when this process is asked to stop, and
+    Superseded, with nothing written, when the task is no longer ours.
     """
     reason: str | None = None
+    refused: TokenRefused | None = None
     try:
-        reason, save = _measure_in_words(settings, counting, github, task)
+        reason, save, refused = _measure_in_words(settings, counting, github, task)
     except Interrupted:
         tasks.release(task)
         raise
     except TokenRefused as error:
-        store.fail(task.refresh_id, str(error))
-        raise Superseded(str(error)) from error
+        _end_refused(task, error)
     except JobTimeoutException:
         # An ordinary Exception to Python; the programs have limits of their own, far below this.
         reason = "it took longer than one repository may"
@@ -94,7 +94,15 @@ def measure_and_save(
         log.exception("%s: unexpected fault", label(settings, task.repository))
         reason = f"an unexpected fault ({type(error).__name__})"
         save = partial(_save_failure, task.repository, reason)
-    return _finish(settings, task, reason, save)
+    reason = _finish(settings, task, reason, save)
+    if refused is not None:
+        _end_refused(task, refused)
+    return reason
+
+
+def _end_refused(task: Task, error: TokenRefused) -> NoReturn:
+    store.fail(task.refresh_id, str(error))
+    raise Superseded(str(error)) from error
 
 
 def _finish(settings: Settings, task: Task, reason: str | None, save: Save) -> str | None:
@@ -112,18 +120,19 @@ def _finish(settings: Settings, task: Task, reason: str | None, save: Save) -> s
 
 def _measure_in_words(
     settings: Settings, counting: measure.Limit, github: GitHub, task: Task
-) -> tuple[str | None, Save]:
+) -> tuple[str | None, Save, TokenRefused | None]:
+    """Return why the repository failed, what to save, and a refusal of the token beside that."""
     repository = task.repository
     options = measure_options(settings, counting)
     try:
         measured, reason = _measure(settings, github, options, task)
     except EmptyRepository:
-        return None, partial(_save_empty, repository, _todays_fingerprint(options))
+        return None, partial(_save_empty, repository, _todays_fingerprint(options)), None
     except TokenRefused:
         raise
     except (MeasureError, GitHubError) as error:
-        return str(error), partial(_save_failure, repository, str(error))
-    return reason, partial(_save_measured, repository, measured)
+        return str(error), partial(_save_failure, repository, str(error)), None
+    return reason, partial(_save_measured, repository, measured), measured.refused
 
 
 def _measure(
@@ -166,7 +175,7 @@ def _measure(
             )
         except EmptyRepository as error:
             # One that had commits is believed to be empty only when GitHub says so too.
-            if last.head_sha and github.fetch_repository(repository.github_id).size_kb:
+            if last.head_sha and github.has_commits(repository.github_id):
                 raise MeasureError(EMPTIED) from error
             raise
         _log_fallback(settings, repository, found)
@@ -192,8 +201,6 @@ def _fetch_languages(github: GitHub, task: Task) -> dict[str, int] | GitHubError
         return RateLimited(task.limited_until)
     try:
         return github.fetch_languages(task.repository.github_id)
-    except TokenRefused:
-        raise
     except GitHubError as error:
         return error
 
@@ -212,7 +219,8 @@ def _put_together(
     if not isinstance(languages, GitHubError):
         return figures.Measured(fingerprint, found, languages, found_at), None
     lacking = f"its languages could not be had: {languages}"
-    measured = figures.Measured(fingerprint, found, None, found_at, lacking)
+    refused = languages if isinstance(languages, TokenRefused) else None
+    measured = figures.Measured(fingerprint, found, None, found_at, lacking, refused=refused)
     if isinstance(languages, RateLimited):
         store.note_rate_limit(task.refresh_id, languages.until)
         return measured, None

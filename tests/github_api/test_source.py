@@ -466,6 +466,22 @@ def test_a_hundred_languages_are_kept_and_the_rest_added_up(api: GitHubApi, gith
     assert list(languages)[-1] == "Other"
 
 
+def test_a_main_language_with_a_long_name_is_cut(api: GitHubApi, github: GitHub) -> None:
+    api.add("mine", language="C" * 101)
+    assert len(github.fetch_repositories().repositories[0].language or "") == 100
+
+
+def test_a_repository_has_commits_unless_github_calls_it_empty(
+    api: GitHubApi, github: GitHub
+) -> None:
+    full, empty = api.add("full", size=0), api.add("empty", size=1)
+    api.empty("empty")
+    assert github.has_commits(full)
+    assert not github.has_commits(empty)
+    with pytest.raises(RepositoryGone):
+        github.has_commits(1)
+
+
 def test_long_languages_are_cut_and_stay_apart(api: GitHubApi, github: GitHub) -> None:
     api.add("mine", languages={"C" * 101: 1, "C" * 102: 2, "C\0": 3, "C": 4})
     languages = github.fetch_languages("octocat/mine")

@@ -314,17 +314,18 @@ def test_a_maintenance_page_of_git_s_host_erases_nothing(
     assert projects(client)["kept"]["stale"] is False
 
 
-@pytest.mark.parametrize(("size", "kept"), [(1, True), (0, False)])
-def test_commits_are_gone_when_github_says_so_too(
-    size: int, kept: bool, client: FlaskClient, world: World
-):
+@pytest.mark.parametrize("kept", [True, False])
+def test_commits_are_gone_when_github_says_so_too(kept: bool, client: FlaskClient, world: World):
     builder = world.add("subject")
     world.add("other")
     refresh(client)
     world.git.path("subject").rename(world.git.path("old"))
     builder.published.clear()
     world.git.create("subject")
-    world.push("subject", size=size)
+    # GitHub gives whole kilobytes: a repository of size 0 may hold commits.
+    world.push("subject", size=0 if kept else 1)
+    if not kept:
+        world.api.empty("subject")
     refresh(client)
 
     assert ("subject" in projects(client)) == kept
@@ -350,6 +351,43 @@ def test_a_refused_token_fails_the_refresh(client: FlaskClient, world: World):
 
     assert answer.status_code == 502
     assert "GITHUB_ACCESS_TOKEN" in answer.get_json()["error"]
+
+
+def test_a_token_revoked_in_mid_refresh_costs_no_measurement(client: FlaskClient, world: World):
+    builder = world.add("alpha")
+    world.api.fail("/languages", 401)
+
+    answer = client.post("/api/refresh")
+
+    assert answer.status_code == 502
+    assert "GITHUB_ACCESS_TOKEN" in answer.get_json()["error"]
+    alpha = projects(client)["alpha"]
+    assert (alpha["commits"], alpha["head_sha"], alpha["stale"]) == (3, builder.head, True)
+    clones = world.clones()
+    refresh(client)
+    assert world.clones() == clones
+    assert projects(client)["alpha"]["languages"] == {"Python": 1000}
+
+
+def test_a_hundred_languages_are_kept_of_the_count_and_the_rest_added_up(
+    environment: dict[str, str], request: pytest.FixtureRequest, world: World, tmp_path: Path
+):
+    stub, table = tmp_path / "cloc", tmp_path / "table.csv"
+    rows = "".join(f"1,L{number:03},0,0,{number}\n" for number in range(150))
+    table.write_text(f"files,language,blank,comment,code,\n{rows}150,SUM,0,0,{sum(range(150))}\n")
+    stub.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo 1.96 && exit\ncat {table}\n')
+    stub.chmod(0o755)
+    environment["CLOC_PATH"] = str(stub)
+    client = request.getfixturevalue("client")
+    world.add("alpha")
+
+    refresh(client)
+
+    alpha = projects(client)["alpha"]
+    assert alpha["loc_source"] == "cloc"
+    assert len(alpha["languages_loc"]) == 101
+    assert alpha["languages_loc"]["Other"] == sum(range(50))
+    assert sum(alpha["languages_loc"].values()) == alpha["loc"] == sum(range(150))
 
 
 def test_too_large_repositories_are_not_cloned(

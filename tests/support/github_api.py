@@ -1,9 +1,9 @@
 """A stand-in for GitHub's REST API on loopback, with the published field names.
 
 It serves what a token's user has: ``GET /user``, ``/user/repos``, ``/repos/{owner}/{name}``,
-``/repositories/{id}``, each one's ``/languages``, and ``/rate_limit``; what others have, without a
-token as well: ``/users/{login}``, ``/users/{login}/repos``, ``/orgs/{login}/repos``; and it fails
-on demand.
+``/repositories/{id}``, each one's ``/languages`` and ``/commits``, and ``/rate_limit``; what others
+have, without a token as well: ``/users/{login}``, ``/users/{login}/repos``,
+``/orgs/{login}/repos``; and it fails on demand.
 By hand: ``python -m tests.support.github_api --port 8081 NAME=GIT_URL …``.
 """
 
@@ -57,6 +57,7 @@ class GitHubApi:
         self._former_names: dict[str, int] = {}
         self._faults: list[Fault] = []
         self._lock = threading.RLock()
+        self._without_commits: set[int] = set()
         # Logins that are organizations; every other owner of a repository is a user.
         self.organizations: set[str] = set()
         self._git: GitServer | None = None
@@ -167,6 +168,10 @@ class GitHubApi:
         """Rename a repository: its former address answers 301."""
         github_id = self.id_of(repository)
         self._name(github_id, self._repositories[github_id]["owner"]["login"], name)
+
+    def empty(self, repository: int | str) -> None:
+        """Take a repository's commits away."""
+        self._without_commits.add(self.id_of(repository))
 
     def transfer(self, repository: int | str, owner: str) -> None:
         """Give a repository to somebody else: listed no more, its former address answers 301."""
@@ -397,13 +402,20 @@ class GitHubApi:
         if (direction or ("asc" if sort == "full_name" else "desc")) == "desc":
             listed.reverse()
 
+    def _commits(self, github_id: int) -> Answer:
+        if github_id in self._without_commits:
+            return _message(409, "Git Repository is empty.")
+        return _json([{"sha": "1" * 40}])
+
     def _one(self, path: str, is_known: bool) -> Answer:
-        matched = re.fullmatch(r"/(?:repositories/(\d+)|repos/([^/]+/[^/]+))(/languages)?", path)
+        matched = re.fullmatch(
+            r"/(?:repositories/(\d+)|repos/([^/]+/[^/]+))(/languages|/commits)?", path
+        )
         if not matched:
             return _message(404, "Not Found")
-        number, full_name, languages = matched.groups()
+        number, full_name, part = matched.groups()
         if full_name in self._former_names:
-            moved = f"{self.url}/repositories/{self._former_names[full_name]}{languages or ''}"
+            moved = f"{self.url}/repositories/{self._former_names[full_name]}{part or ''}"
             answer = _json({"message": "Moved Permanently", "url": moved}, 301)
             return answer._replace(headers={"Location": moved})
         try:
@@ -413,8 +425,10 @@ class GitHubApi:
                 return _message(404, "Not Found")
         except KeyError:
             return _message(404, "Not Found")
-        if languages:
+        if part == "/languages":
             return _json(self._languages[github_id])
+        if part == "/commits":
+            return self._commits(github_id)
         return Answer(200, self._render(github_id), {})
 
 
