@@ -38,7 +38,9 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     connection is opened and no thread started. Raises ConfigError when a variable cannot be used.
     """
     settings = read_settings(config)
-    configure_logging(redact=settings.private_repositories is not PrivateMode.SHOW)
+    configure_logging(
+        settings.log_format, redact=settings.private_repositories is not PrivateMode.SHOW
+    )
     app = Flask(__name__, static_folder="web/static", static_url_path="/static")
     # Pages ask for a file by a version that changes with it.
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 365 * 86_400

@@ -29,6 +29,7 @@ from errors import (
     Superseded,
     TokenMissing,
 )
+from log import log_context
 from models import RefreshJob, RefreshStatus
 from refresh import listing, measuring, queue, store, tasks
 from refresh.drain import Drain, LogObserver, Observer
@@ -83,12 +84,13 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
     refresh, is_new = store.open_refresh(forced)
     if not is_new:
         return RefreshResult(Outcome.JOINED, refresh)
-    try:
-        queue.enqueue_listing(settings, refresh.id)
-    except QueueUnavailable as error:
-        if settings.redis_url is not None:
-            log.warning("%s: this refresh runs here", error)
-        return RefreshResult(Outcome.RAN, run_here(settings, refresh.id, LogObserver()))
+    with log_context(refresh=refresh.id):
+        try:
+            queue.enqueue_listing(settings, refresh.id)
+        except QueueUnavailable as error:
+            if settings.redis_url is not None:
+                log.warning("%s: this refresh runs here", error)
+            return RefreshResult(Outcome.RAN, run_here(settings, refresh.id, LogObserver()))
     return RefreshResult(Outcome.QUEUED, refresh)
 
 
@@ -117,14 +119,19 @@ def carry_on(settings: Settings, observer: Observer) -> RefreshJob | None:
     dead = store.find_dead(store.ANSWER_WITHIN)
     if dead is None or queue.is_reachable(settings) or not tasks.take_over(dead.id):
         return None
-    log.info("carrying on a refresh whose process had died")
-    return run_here(settings, dead.id, observer)
+    with log_context(refresh=dead.id):
+        log.info("carrying on a refresh whose process had died")
+        return run_here(settings, dead.id, observer)
 
 
 def update_project_stats_async(refresh_id: str) -> None:
     """List the repositories of a refresh and put a job for each one to measure on the queue."""
     app, settings = _context()
-    with Heartbeat(app, refresh_id), closing(github_api.connect(settings)) as github:
+    with (
+        log_context(refresh=refresh_id),
+        Heartbeat(app, refresh_id),
+        closing(github_api.connect(settings)) as github,
+    ):
         try:
             count = listing.list_repositories(settings, github, refresh_id)
             if count:
@@ -143,6 +150,7 @@ def measure_next_async(refresh_id: str) -> None:
     share = share_of(app, settings)
     until = time.monotonic() + queue.CLAIM_FOR
     with (
+        log_context(refresh=refresh_id),
         Heartbeat(app, refresh_id) as heartbeat,
         closing(github_api.connect(settings)) as github,
     ):
@@ -186,6 +194,7 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
     app, _ = _context()
     measure.sweep()
     with (
+        log_context(refresh=refresh_id),
         running_here(refresh_id),
         Heartbeat(app, refresh_id) as heartbeat,
         closing(github_api.connect(settings)) as github,
@@ -213,12 +222,13 @@ def _preloaded_cloc(settings: Settings, count: int) -> AbstractContextManager[ob
 def _close(refresh_id: str) -> RefreshJob | None:
     refresh = store.close_if_done(refresh_id)
     if refresh is not None:
-        log.info(
-            "refresh %s: %d repositories, %d of them failed",
-            refresh.status,
-            refresh.total_repositories,
-            refresh.failed_repositories,
-        )
+        with log_context(refresh=refresh_id):
+            log.info(
+                "refresh %s: %d repositories, %d of them failed",
+                refresh.status,
+                refresh.total_repositories,
+                refresh.failed_repositories,
+            )
     return refresh
 
 

@@ -22,6 +22,13 @@ CLONES = 8
 """FETCH_CONCURRENCY unless set: keeps two cores busy over a network (`bench/network.py`)."""
 
 
+class LogFormat(StrEnum):
+    """Name how log lines are written: for people, or as JSON for programs that collect them."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class PrivateMode(StrEnum):
     """Name what becomes of private repositories: shown, only counted in totals, or left out."""
 
@@ -66,6 +73,7 @@ class Settings:
     refresh_concurrency: int
     fetch_concurrency: int
     trusted_proxies: int
+    log_format: LogFormat
     search_path: str
 
     @property
@@ -329,6 +337,13 @@ VARIABLES: tuple[Variable, ...] = (
         check.whole(0, 10),
         _range(0, 10),
         absent="1 on Heroku, 0 elsewhere",
+    ),
+    Variable(
+        "LOG_FORMAT",
+        "text",
+        "`text`, or `json`: each log line is one JSON object, for programs that collect logs",
+        check.one_of(LogFormat),
+        "text or json",
     ),
 )
 

@@ -14,10 +14,12 @@ from flask import Flask
 
 from config import Settings
 from errors import Superseded
+from log import log_context
 from models import RefreshJob
 from refresh import measuring, tasks
 from refresh.heartbeat import Heartbeat
 from refresh.share import Share
+from refresh.tasks import Task
 
 if TYPE_CHECKING:
     from github_api.source import GitHub
@@ -120,6 +122,12 @@ class Drain:
         if task is None:
             return False
         name = measuring.label(self.settings, task.repository)
+        # Set here, since a thread has a context of its own.
+        with log_context(refresh=self.refresh_id, repository=name):
+            self._measure(task, name)
+        return True
+
+    def _measure(self, task: Task, name: str) -> None:
         self.observer.started(name)
         try:
             with self.heartbeat.during(task):
@@ -128,6 +136,5 @@ class Drain:
                 )
         except Superseded as error:
             log.warning("%s: nothing written: %s", name, error)
-            return True
-        self.observer.ended(name, reason)
-        return True
+        else:
+            self.observer.ended(name, reason)

@@ -11,6 +11,7 @@ from types import TracebackType
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from log import log_context
 from refresh import store, tasks
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Heartbeat:
                 self._tasks.discard(task)
 
     def _run(self) -> None:
-        with self._app.app_context():
+        with self._app.app_context(), log_context(refresh=self._refresh_id):
             while not self._stopped.wait(store.BEAT):
                 with self._lock:
                     current = list(self._tasks)

@@ -13,6 +13,7 @@ import time
 import measure
 from config import Settings
 from errors import QueueUnavailable
+from log import log_context
 from models import RefreshJob, RefreshStatus
 from refresh import queue, store, tasks
 
@@ -41,6 +42,10 @@ class Supervisor:
         if refresh is None:
             self._was_empty = False
             return
+        with log_context(refresh=refresh.id):
+            self._look_after(refresh)
+
+    def _look_after(self, refresh: RefreshJob) -> None:
         try:
             empty = queue.count_waiting(self._settings) == 0
             if empty and self._was_empty:

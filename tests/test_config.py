@@ -14,7 +14,7 @@ from redis import Redis
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from config import VARIABLES, PrivateMode, Settings, available_cores, read_settings
+from config import VARIABLES, LogFormat, PrivateMode, Settings, available_cores, read_settings
 from errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,6 +80,7 @@ class TestDefaults:
             refresh_concurrency=available_cores(),
             fetch_concurrency=max(8, available_cores()),
             trusted_proxies=0,
+            log_format=LogFormat.TEXT,
             search_path=os.defpath,
         )
 

@@ -140,8 +140,8 @@ def test_long_and_odd_names_fail_neither_the_listing_nor_the_repository(
 
 def test_control_characters_do_not_reach_the_log():
     code = (
-        "import logging, log\n"
-        "log.configure_logging(redact={redact})\n"
+        "import logging, log\nfrom config import LogFormat\n"
+        "log.configure_logging(LogFormat.TEXT, redact={redact})\n"
         "logger = logging.getLogger('app')\n"
         "logger.info('measuring %s', 'a\\x1b[2J\\r\\nforged\\u2028line\\x9b')\n"
         "try:\n"

@@ -1,0 +1,22 @@
+"""gunicorn's own log lines, in the format of all others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+from config import PrivateMode, read_settings
+from log import set_up_handler
+
+
+class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn brings no types
+    """Log what gunicorn has to say of its processes."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set gunicorn's handlers up, and have them write as the rest of the program does."""
+        super().setup(cfg)
+        settings = read_settings()
+        redact = settings.private_repositories is not PrivateMode.SHOW
+        for handler in self.error_log.handlers:
+            set_up_handler(handler, settings.log_format, redact=redact)
