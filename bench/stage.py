@@ -19,24 +19,30 @@ PUSHED = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Served:
-    """Hold what has been served: API calls, fetches of objects, all requests to git, bytes, CPU."""
+    """Hold what has been served: API calls, fetches of objects, all requests to git, bytes, CPU.
+
+    `busiest` is the most fetches that were answered at once.
+    """
 
     calls: int
     fetches: int
     git_requests: int
     bytes: int
     cpu: float
+    busiest: int
 
 
 class Stage:
     """A git server over a folder of bare repositories, with the API that lists them.
 
-    latency is in seconds, before each answer of either.
+    latency is in seconds, before each answer of either; rate in bytes a second, for each connection
+    to git (0: no limit).
     """
 
-    def __init__(self, root: Path, *, latency: float = 0.0) -> None:
+    def __init__(self, root: Path, *, latency: float = 0.0, rate: int = 0) -> None:
         self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(theirs, root, latency), daemon=True)
+        arguments = (theirs, root, latency, rate)
+        self._process = spawn.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
         self.api_url, self.git_url, self.token = self._pipe.recv()
@@ -95,6 +101,7 @@ class _Servers:
         self._settle()
         requests, self.git.log = self.git.log, []
         calls, self.api.requests = self.api.requests, []
+        busiest, self.git.busiest = self.git.busiest, 0
         cost, self.meter = self.meter.read(), Meter()
         return Served(
             len(calls),
@@ -102,6 +109,7 @@ class _Servers:
             len(requests),
             sum(request.bytes_out for request in requests),
             cost.cpu,
+            busiest,
         )
 
     def _settle(self) -> None:
@@ -111,9 +119,10 @@ class _Servers:
             time.sleep(0.01)
 
 
-def _serve(pipe: Connection, root: Path, latency: float) -> None:
+def _serve(pipe: Connection, root: Path, latency: float, rate: int) -> None:
     with GitServer(root, latency=latency) as git, GitHubApi() as api:
         api.latency = latency
+        git.rate = rate
         servers = _Servers(git, api)
         pipe.send((api.url, f"http://{git.host}:{git.port}", api.token))
         while True:

@@ -94,7 +94,8 @@ def scale(
     for count in counts:
         say(f"{count} workers")
         stage.served()
-        pool = settings | {"REFRESH_CONCURRENCY": str(count)}
+        # One repository at a time for each worker: it is workers that are compared.
+        pool = settings | {"REFRESH_CONCURRENCY": str(count), "FETCH_CONCURRENCY": str(count)}
         with running(pool, folder, "worker.py", "--pool"):
             wait_for_workers(redis, count)
             seconds = in_process(queue_refresh, settings)
