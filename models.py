@@ -1,4 +1,4 @@
-"""The tables: projects, what happened on each day, and refreshes with their tasks.
+"""The tables: projects, their days and months, and refreshes with their tasks.
 
 Every instant is UTC: aware in Python, without a zone in the database.
 """
@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     ForeignKey,
     Index,
+    LargeBinary,
     Select,
     SmallInteger,
     false,
@@ -97,6 +98,11 @@ class Project(Base):
     recheck_head: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The figures are up to date, the languages alone are to be fetched; stale_reason says why.
     lacks_languages: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # The head whose growth is complete, and what its rows were counted with.
+    growth_sha: Mapped[str | None] = mapped_column(CleanText(64))
+    growth_fingerprint: Mapped[str | None] = mapped_column(CleanText(64))
+    # No process takes its growth on before: another has, or the last try failed.
+    growth_not_before: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class ActivityDay(Base):
@@ -112,6 +118,34 @@ class ActivityDay(Base):
     commits: Mapped[int] = mapped_column(BigInteger)
     additions: Mapped[int] = mapped_column(BigInteger)
     deletions: Mapped[int] = mapped_column(BigInteger)
+
+
+class Growth(Base):
+    """Hold the lines of one project at the end of a UTC month; one without commits has no row."""
+
+    __tablename__ = "growth"
+    holds_figures = True
+
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey(Project.id, ondelete="CASCADE"), primary_key=True
+    )
+    month: Mapped[str] = mapped_column(CleanText(7), primary_key=True)
+    sha: Mapped[str] = mapped_column(CleanText(64))
+    loc: Mapped[int] = mapped_column(BigInteger)
+    languages: Mapped[dict[str, int]] = mapped_column(CleanJSON)
+
+
+class FileCounts(Base):
+    """Hold the counts of the files of a project's head, as measure.stored_counts packs them."""
+
+    __tablename__ = "file_counts"
+
+    project_id: Mapped[int] = mapped_column(
+        ForeignKey(Project.id, ondelete="CASCADE"), primary_key=True
+    )
+    head_sha: Mapped[str] = mapped_column(CleanText(64))
+    fingerprint: Mapped[str] = mapped_column(CleanText(64))
+    counts: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class RefreshJob(Base):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from github_api.types import (
     OTHER,
-    Access,
     Listing,
     Quota,
     Repository,
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OTHER",
-    "Access",
     "Listing",
     "Quota",
     "Repository",

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.needs_cloc
 CANARY = "zq-canary-7731"
 READS = (
     *("/", "/api/health", "/api/projects", "/api/metrics", "/api/refresh/jobs"),
-    *("/api/overview", "/api/activity", "/api/card/all.svg", "/dashboard"),
+    *("/api/overview", "/api/activity", "/api/card/all.svg", "/api/growth?languages=true"),
+    *("/dashboard", "/dashboard?by=project"),
     *(f"/api/badge/all/{figure}.{kind}" for figure in BADGE_FIGURES for kind in ("svg", "json")),
     *(f"/api/chart/{chart}.svg" for chart in CHARTS),
 )
@@ -39,6 +40,7 @@ OF_THE_CANARY = (
     *("/api/project/{0}", "/api/project/{0}%00", "/api/project/{0}/history", "/dashboard/{0}"),
     *("/api/activity?project={0}", "/api/card/{0}.svg", "/api/badge/{0}/loc.svg"),
     *("/api/badge/{0}/loc.json", "/api/chart/activity.svg?project={0}"),
+    *("/api/project/{0}/growth", "/api/chart/growth.svg?project={0}"),
 )
 WARNING = "private repositories are shown to everybody"
 DISCREET = pytest.mark.parametrize("mode", ["count", "hide"])

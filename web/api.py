@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select, text
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import PrivateMode, Settings
 from database.engine import NO_DATABASE
 from database.types import to_iso_utc, utc_now
 from errors import RefreshError, TokenWrong
-from figures import activity, rollup
+from figures import activity, growth, rollup
 from figures.projects import (
     count_projects,
     counted,
@@ -33,8 +34,10 @@ from refresh import queue, store
 from web.accept import wants_page
 from web.parameters import (
     TIME_PARAMETERS,
+    GrowthQuery,
     ProjectQuery,
     links,
+    parse_growth_query,
     parse_project_query,
     parse_time_query,
 )
@@ -51,11 +54,14 @@ ENDPOINTS = {
     "GET /api/projects": "The projects with their figures, newest last commit first",
     "GET /api/project/<name>": "One project",
     "GET /api/project/<name>/history": "One project's commits, additions and deletions by period",
+    "GET /api/project/<name>/growth": "One project's lines of code at the end of each month",
     "GET /api/project/<owner>/<name>": "One project of an owner other than the token's user",
     "GET /api/project/<owner>/<name>/history": "The same of a project of another owner",
+    "GET /api/project/<owner>/<name>/growth": "The same of a project of another owner",
     "GET /api/metrics": "The figures across all projects",
     "GET /api/overview": "The figures across all projects, and the projects, in one answer",
     "GET /api/activity": "Commits by day, week, month or year, streaks, the busiest weekday",
+    "GET /api/growth": "The lines of code of all projects at the end of each month",
     "GET /api/badge/<name>/<figure>.svg": "A figure of a project, or of `all`, as a badge",
     "GET /api/badge/<name>/<figure>.json": "The same by shields.io's endpoint schema",
     "GET /api/chart/<chart>.svg": "A chart of a project, or of all: activity, languages or growth",
@@ -179,6 +185,27 @@ def show_activity() -> ResponseReturnValue:
     return {"project": name, **activity.activity_to_json(days, query.granularity, today)}
 
 
+@blueprint.get("/api/growth")
+@kept
+def show_growth() -> ResponseReturnValue:
+    """Return the lines of code of all projects together at the end of each month or year."""
+    return _growth(parse_growth_query(request.args), counted(_mode()))
+
+
+@blueprint.get("/api/project/<name>/growth")
+@blueprint.get("/api/project/<owner>/<name>/growth")
+@kept
+def show_project_growth(name: str, owner: str | None = None) -> ResponseReturnValue:
+    """Return one project's lines of code at the end of each month or year."""
+    project = join_name(owner, name)
+    if owner is None and not is_visible(project, _mode()):
+        return _project(join_name(name, "growth"))
+    query = parse_growth_query(request.args)
+    if not is_visible(project, _mode()):
+        return NO_PROJECT, 404
+    return _growth(query, named(project, _mode()))
+
+
 @blueprint.get("/api/metrics")
 @kept
 def metrics() -> ResponseReturnValue:
@@ -244,6 +271,13 @@ def _choose_projects(query: ProjectQuery) -> tuple[list[dict[str, Any]], dict[st
     if query.limit is not None:
         headers["Link"] = links(request.path, request.args, query, int(headers["X-Total-Count"]))
     return projects, headers
+
+
+def _growth(query: GrowthQuery, conditions: Iterable[ColumnElement[bool]]) -> list[dict[str, Any]]:
+    fetch = growth.fetch_growth_by_language if query.languages else growth.fetch_growth
+    months = fetch(conditions, utc_now().date())
+    periods = growth.cut(months, query.granularity, query.first, query.last)
+    return growth.growth_to_json(periods, query.granularity, languages=query.languages)
 
 
 def _check_bearer(settings: Settings) -> None:

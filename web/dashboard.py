@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from database.types import utc_now
 from figures import activity, rollup
 from figures.projects import counted, visible
 from models import Project
-from web import assets, charts, words
+from web import assets, charts, pictures, words
 from web.accept import EXPORTING, wants_page
 from web.charts.language_bar import language_bar
 from web.page_figures import (
@@ -26,7 +26,7 @@ from web.page_figures import (
     project_totals,
     totals,
 )
-from web.query import Values
+from web.query import Values, one_of
 from web.refresh_state import read_state
 from web.responses import kept
 
@@ -38,6 +38,7 @@ STYLE_SHEETS: Final = ("theme-light.css", "design.css", "charts.css", "languages
 SCRIPTS: Final = ("times.js", "table.js", "embed.js", "refresh.js")
 NARROW: Final = 328
 YEARS_OFFERED: Final = 30
+GROWTH_BY: Final = ("language", "project")
 
 blueprint = Blueprint("dashboard", __name__, template_folder="templates")
 blueprint.add_app_template_filter(charts.language_class, "language_class")
@@ -59,6 +60,7 @@ def show_all() -> ResponseReturnValue:
         project_languages=sorted({project["language"] for project in projects}),
         state=read_state(_settings(), has_projects=bool(projects)),
         **_pictures(counted(mode)),
+        **_growth_of_all(mode),
     )
 
 
@@ -69,12 +71,16 @@ def show_project(name: str) -> ResponseReturnValue:
     project = find_project(name, _mode())
     if project is None:
         return _not_found()
+    conditions = (*visible(_mode()), Project.name == name)
     return _page(
         "project.html",
         project=project,
         totals=project_totals(project),
         meanings=meanings(project),
-        **_pictures((*visible(_mode()), Project.name == name)),
+        **_pictures(conditions),
+        **_draw_growth(
+            pictures.growth_by_language(conditions, _today()), charts.growth_by_language
+        ),
     )
 
 
@@ -93,6 +99,27 @@ def _pictures(conditions: Sequence[ColumnElement[bool]]) -> dict[str, Any]:
         "languages_narrow": language_bar(languages, width=NARROW),
         "has_languages": bool(languages),
     }
+
+
+def _growth_of_all(mode: PrivateMode) -> dict[str, Any]:
+    """Draw how all projects together grew, by language or by project."""
+    by = Values(request.args.to_dict()).read("by", one_of(GROWTH_BY), GROWTH_BY[0])
+    if by == "project":
+        periods = pictures.growth_by_project(mode, _today())
+        drawn = _draw_growth(periods, charts.growth_by_project)
+    else:
+        periods = pictures.growth_by_language(counted(mode), _today())
+        drawn = _draw_growth(periods, charts.growth_by_language)
+    return drawn | {"growth_by": by, "growth_choices": GROWTH_BY}
+
+
+def _draw_growth(
+    periods: Sequence[charts.Period], draw: Callable[..., charts.Picture]
+) -> dict[str, Any]:
+    """Draw growth in both widths; one month alone is no growth."""
+    if len(periods) < 2:
+        return {"growth_wide": None}
+    return {"growth_wide": draw(periods), "growth_narrow": draw(periods, width=NARROW)}
 
 
 def _not_found() -> ResponseReturnValue:

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 from figures.days import Granularity
 from figures.projects import BY_NAME, PROJECT_FIELDS
 from models import Project
-from web.query import Values, boolean, day, one_of, only_known, whole
+from web.query import Values, boolean, day, month, one_of, only_known, whole
 
 # What a list may be sorted by: the fields that have an order which means something.
 SORT_COLUMNS: Final[Mapping[str, SQLColumnExpression[Any]]] = {
@@ -94,6 +94,27 @@ def parse_time_query(
         first=first,
         last=last,
         granularity=Granularity(values.read("by", one_of(tuple(Granularity)), "month")),
+    )
+
+
+@dataclass(frozen=True)
+class GrowthQuery:
+    """What a request about growth asks for; None where it does not say."""
+
+    first: date | None
+    last: date | None
+    granularity: Granularity
+    languages: bool
+
+
+def parse_growth_query(arguments: MultiDict[str, str]) -> GrowthQuery:
+    """Check the parameters that choose months or years; raise BadParameter."""
+    values = only_known(arguments, (*TIME_PARAMETERS, "languages"))
+    return GrowthQuery(
+        first=values.read("from", month, None),
+        last=values.read("to", month, None),
+        granularity=Granularity(values.read("by", one_of(("month", "year")), "month")),
+        languages=values.read("languages", boolean, False),
     )
 
 

@@ -5,7 +5,7 @@ All projects together are those that the rollup counts; one that may not be name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -13,10 +13,11 @@ from sqlalchemy import ColumnElement, func, select
 
 from config import PrivateMode
 from figures import activity, rollup
+from figures.growth import Month, fetch_growth_by_language, fetch_growth_by_project
 from figures.projects import counted, named, visible
 from models import Project, db
 from web import charts
-from web.charts import Badge, Card, Figures, Picture
+from web.charts import Badge, Card, Figures, Period, Picture
 
 ALL_TITLE = "All projects"
 NO_GROWTH = "No growth has been measured yet."
@@ -59,9 +60,27 @@ def languages(subject: Subject) -> Picture:
     return charts.language_bar(subject.languages_loc)
 
 
-def growth(subject: Subject) -> Picture:
-    """Draw the lines of code by month."""
-    return charts.notice(NO_GROWTH, title=subject.name or ALL_TITLE)
+def growth(subject: Subject, today: date) -> Picture:
+    """Draw the lines of code of each month, by language."""
+    months = growth_by_language(subject.conditions, today)
+    if not months:
+        return charts.notice(NO_GROWTH, title=subject.name or ALL_TITLE)
+    return charts.growth_by_language(months)
+
+
+def growth_by_language(conditions: Iterable[ColumnElement[bool]], today: date) -> list[Period]:
+    """Return what a chart of growth by language is drawn from."""
+    return [_period(month) for month in fetch_growth_by_language(conditions, today)]
+
+
+def growth_by_project(private_mode: PrivateMode, today: date) -> list[Period]:
+    """Return what a chart of the growth of all projects is drawn from, each one a part."""
+    months = fetch_growth_by_project(counted(private_mode), visible(private_mode), today)
+    return [_period(month) for month in months]
+
+
+def _period(month: Month) -> Period:
+    return Period(month.name, month.loc, month.parts)
 
 
 def card(subject: Subject, today: date) -> Picture:

@@ -70,6 +70,14 @@ def boolean(text: str) -> bool:
     return text == "true"
 
 
+def month(text: str) -> date:
+    """Read a month such as 2026-08, or a day in it; return its first day."""
+    try:
+        return day(f"{text}-01" if len(text) == len("2026-08") else text).replace(day=1)
+    except ValueError:
+        raise ValueError("right is a month such as 2026-08, or a day in it") from None
+
+
 def day(text: str) -> date:
     """Read a day such as 2026-08-20."""
     try:
