@@ -84,8 +84,7 @@ def open_page(app: Flask) -> None:
     """Wait until the service answers, say where it is, and open it where there is a display."""
     settings: Settings = app.config["SETTINGS"]
     host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104
-    # The page to a browser, the list of routes to everybody else.
-    address = f"http://{host}:{settings.port}/"
+    address = f"http://{host}:{settings.port}/dashboard"
     deadline = time.monotonic() + PATIENCE
     while not answers(address):
         if time.monotonic() > deadline:

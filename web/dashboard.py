@@ -30,10 +30,12 @@ from web.query import Values, one_of
 from web.refresh_state import read_state
 from web.responses import kept
 
-POLICY: Final = (
+# What a page without headers of its own can say too.
+PAGE_POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'self'; base-uri 'none'"
 )
+POLICY: Final = f"{PAGE_POLICY}; frame-ancestors 'none'"
 STYLE_SHEETS: Final = ("theme-light.css", "design.css", "charts.css", "languages.css", "page.css")
 SCRIPTS: Final = ("times.js", "table.js", "embed.js", "refresh.js")
 NARROW: Final = 328
@@ -43,7 +45,7 @@ GROWTH_BY: Final = ("language", "project")
 blueprint = Blueprint("dashboard", __name__, template_folder="templates")
 blueprint.add_app_template_filter(charts.language_class, "language_class")
 blueprint.add_app_template_filter(words.timestamp, "timestamp")
-blueprint.add_app_template_filter("{:,}".format, "separated")
+blueprint.add_app_template_filter(words.separated, "separated")
 
 
 @blueprint.get("/dashboard")
@@ -138,6 +140,7 @@ def _page(template: str, **values: Any) -> Response:
             style_sheets=STYLE_SHEETS,
             scripts=SCRIPTS,
             today=_today(),
+            policy=PAGE_POLICY,
             exporting=request.environ.get(EXPORTING, False),
             **values,
         ),

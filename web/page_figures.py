@@ -23,6 +23,7 @@ COUNTERS: Final = {
 }
 HISTORY: Final = "the git history"
 GITHUB: Final = "GitHub"
+HISTORY_FIGURES: Final = ("commits", "active_days", "code_churn", "time_spent_minutes")
 SPARK_PITCH: Final = 8
 SPARK_HEIGHT: Final = 22
 
@@ -110,9 +111,9 @@ def fetch_table(mode: PrivateMode, today: date) -> list[dict[str, Any]]:
         {
             "name": row.name,
             "language": row.primary_language or "Unknown",
-            "loc": row.loc or 0,
-            "commits": row.commit_count or 0,
-            "active_days": row.active_days or 0,
+            "loc": row.loc,
+            "commits": row.commit_count,
+            "active_days": row.active_days,
             "last_commit": _moment(row.last_commit_date, today),
             "private": row.private,
             "archived": row.archived,
@@ -138,53 +139,59 @@ def find_project(name: str, mode: PrivateMode) -> dict[str, Any] | None:
     project = found[0]
     for field in ("first_commit", "last_finished", "measured_at"):
         project[field] = words.parse_instant(project[field])
+    # A project has a commit: where none was counted, nothing was measured yet.
+    if not project["commits"]:
+        project |= dict.fromkeys(HISTORY_FIGURES)
+    if not project["loc"] and project["loc_source"] is None:
+        project["loc"] = None
     return project
 
 
 def project_totals(project: dict[str, Any]) -> list[Total]:
     """Return a project's six largest figures."""
-    value, _, unit = time_span(project["time_spent_minutes"]).rpartition(" ")
+    spent, _, unit = _spent(project).rpartition(" ")
+    churn = project["code_churn"]
     return [
-        Total("Lines of code", f"{project['loc']:,}"),
-        Total("Commits", f"{project['commits']:,}"),
-        Total("Active days", f"{project['active_days']:,}"),
-        Total("Code churn", f"{project['code_churn']:,}", "lines"),
-        Total("Time spent", value, unit),
+        Total("Lines of code", words.separated(project["loc"])),
+        Total("Commits", words.separated(project["commits"])),
+        Total("Active days", words.separated(project["active_days"])),
+        Total("Code churn", words.separated(churn), "" if churn is None else "lines"),
+        Total("Time spent", *((spent, unit) if spent else (unit,))),
         Total("Main language", project["primary_language"]),
     ]
 
 
 def meanings(project: dict[str, Any]) -> list[Meaning]:
     """Return each figure of a project with what it counts and where it comes from."""
-    counter = COUNTERS.get(project["loc_source"] or "", words.UNKNOWN)
+    counter = COUNTERS.get(project["loc_source"] or "", "")
     return [
         Meaning(
             "Lines of code",
-            f"{project['loc']:,}",
+            words.separated(project["loc"]),
             "Lines of the default branch that are neither blank nor comments.",
             counter,
         ),
         Meaning(
             "Commits",
-            f"{project['commits']:,}",
+            words.separated(project["commits"]),
             "Commits in the history of the default branch.",
             HISTORY,
         ),
         Meaning(
             "Active days",
-            f"{project['active_days']:,}",
+            words.separated(project["active_days"]),
             "Calendar days, in UTC, with at least one commit.",
             HISTORY,
         ),
         Meaning(
             "Code churn",
-            f"{project['code_churn']:,}",
+            words.separated(project["code_churn"]),
             "Lines added and lines deleted by all commits, merges and binary files apart.",
             HISTORY,
         ),
         Meaning(
             "Time spent",
-            time_span(project["time_spent_minutes"]),
+            _spent(project),
             "Time from the first commit to the last: how long the project has lived, not the hours "
             "worked on it.",
             HISTORY,
@@ -204,6 +211,11 @@ def meanings(project: dict[str, Any]) -> list[Meaning]:
             GITHUB,
         ),
     ]
+
+
+def _spent(project: dict[str, Any]) -> str:
+    minutes = project["time_spent_minutes"]
+    return words.NO_FIGURE if minutes is None else time_span(minutes)
 
 
 def _day(moment: datetime | None) -> str:

@@ -8,6 +8,7 @@ from web.charts.text import MONTHS, count, long_date
 
 DAYS_IN_WEEK, DAYS_IN_MONTH, DAYS_IN_YEAR = 7, 30.44, 365.25
 UNKNOWN = "unknown"
+NO_FIGURE = "—"
 KILOBYTES_IN_MEGABYTE = 1024
 
 
@@ -43,6 +44,11 @@ def days_ago(day: date, today: date) -> str:
     if days < 2 * DAYS_IN_YEAR:
         return f"{int(days / DAYS_IN_MONTH)} months ago"
     return f"{int(days / DAYS_IN_YEAR)} years ago"
+
+
+def separated(figure: int | None) -> str:
+    """Write a figure with separators; one that was never measured is a dash."""
+    return NO_FIGURE if figure is None else f"{figure:,}"
 
 
 def years_between(first: datetime, last: datetime) -> str:

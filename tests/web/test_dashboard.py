@@ -165,6 +165,17 @@ def test_a_project_without_figures_has_a_page(client: FlaskClient, app: Flask):
     assert "old" in words_of(page(client))
 
 
+def test_what_was_never_measured_is_not_shown_as_none(client: FlaskClient, app: Flask):
+    with app.app_context():
+        row = Project(name="broken", stale_reason="the server failed")
+        run_in_transaction(lambda s: s.add(row))
+    said = words_of(page(client, "/dashboard/broken"))
+    assert "Lines of code — Commits — Active days — Code churn — Time spent —" in said
+    assert "No commits" not in said
+    assert "From unknown" not in said
+    assert "Unknown — — — unknown" in words_of(page(client))
+
+
 def test_a_project_that_is_not_there(client: FlaskClient):
     answer = client.get("/dashboard/nope", headers={"Accept": BROWSER})
     assert answer.status_code == 404
@@ -325,3 +336,23 @@ def test_an_export_has_no_button(client: FlaskClient, app: Flask):
     text = client.get("/dashboard", environ_overrides={EXPORTING: True}).text
     assert "<button" not in text.split("<main")[0]
     assert "<form" not in text
+
+
+def test_an_export_has_its_policy_in_the_page(client: FlaskClient, app: Flask):
+    add(app, "alpha", 1)
+    text = client.get("/dashboard", environ_overrides={EXPORTING: True}).text
+    policy = text.index('<meta http-equiv="Content-Security-Policy" content="default-src ')
+    assert policy < text.index("<link")
+    assert "frame-ancestors" not in text  # which browsers refuse there
+
+
+def test_lines_to_embed_from_an_export_name_files_of_it(client: FlaskClient, app: Flask):
+    add(app, "alpha", 1)
+    answer = client.get(
+        "/dashboard/alpha",
+        base_url="https://me.example.org/figures/",
+        environ_overrides={EXPORTING: True},
+    )
+    said = words_of(answer.text)
+    assert "https://me.example.org/figures /api/card/alpha.svg" in said
+    assert "?project=" not in said

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +16,13 @@ import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from app import create_app
 from tests.support.browser import chromium
+from tests.support.redis_server import RedisServer
 from tests.support.service import LIMIT, Service, serving
 from tests.support.world import World
 from web import assets
+from web.export import export_site
 
 pytestmark = [pytest.mark.needs_chromium, pytest.mark.needs_cloc]
 
@@ -96,6 +102,26 @@ def names(page: Page) -> list[str]:
     return page.locator("#projects tbody tr:visible th a").all_text_contents()
 
 
+def check_accessibility(page: Page) -> None:
+    page.evaluate(Path(AXE_FILE_PATH).read_text())
+    found = page.evaluate("axe.run()")
+    assert [(each["id"], each["nodes"]) for each in found["violations"]] == []
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve files as a static host does, and give its origin."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def rgb(colour: str) -> str:
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return f"rgb({red}, {green}, {blue})"
@@ -118,9 +144,7 @@ def test_colours_and_accessibility(refreshed: Service, open_page: Open, scheme: 
             body = "getComputedStyle(document.documentElement).backgroundColor"
             assert page.evaluate(body) == colours["canvas"]
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            page.evaluate(Path(AXE_FILE_PATH).read_text())
-            found = page.evaluate("axe.run()")
-            assert [(each["id"], each["nodes"]) for each in found["violations"]] == []
+            check_accessibility(page)
 
 
 def test_sorting_filtering_and_opening(refreshed: Service, open_page: Open):
@@ -157,6 +181,32 @@ def test_a_refresh_is_watched_to_its_end(service: Service, open_page: Open):
     expect(page.locator("#refreshed")).to_contain_text("just now")
 
 
+def test_a_refresh_that_a_worker_runs_is_watched(
+    environment: dict[str, str],
+    own_redis: RedisServer,
+    account: World,
+    tmp_path: Path,
+    open_page: Open,
+):
+    with started(environment, tmp_path, REDIS_URL=own_redis.url) as service:
+        page = open_page(f"{service.url}/dashboard")
+        check_accessibility(page)
+        with page.expect_response("**/api/refresh") as asked:
+            page.get_by_role("button", name="Refresh").click()
+        assert asked.value.status == 202
+        # Nobody works yet.
+        expect(page.locator("#refreshing")).to_be_visible()
+        expect(page.locator("#refresh-done")).to_contain_text("GitHub is being asked")
+        check_accessibility(page)
+        other = open_page(f"{service.url}/dashboard")
+        expect(other.get_by_text("The first refresh is under way")).to_be_visible()
+        service.start_worker()
+        for each in (page, other):
+            expect(each.locator("#refresh-said")).to_contain_text("could not be", timeout=WAIT)
+            assert sorted(names(each)) == ["alpha", "beta", "broken"]
+            check_accessibility(each)
+
+
 def test_polls_that_fail_are_survived(service: Service, open_page: Open):
     page = open_page(f"{service.url}/dashboard")
     failed: list[str] = []
@@ -187,6 +237,7 @@ def test_the_token_is_asked_for(
         page.get_by_role("button", name="Refresh").click()
         field = page.get_by_label("Refresh token")
         expect(field).to_be_focused()
+        check_accessibility(page)
         field.fill("wrong")
         field.press("Enter")
         expect(page.locator("#refresh-said")).to_have_text("That is not the token.")
@@ -201,8 +252,34 @@ def test_everything_is_there_without_javascript(refreshed: Service, open_page: O
     assert sorted(names(page)) == ["alpha", "beta", "broken"]
     expect(page.locator(".picture .chart").first).to_be_visible()
     expect(page.locator("#refresh")).to_be_hidden()
+    expect(page.locator("noscript code").first).to_be_visible()
     page.get_by_role("link", name="alpha").click()
     expect(page.locator("h1")).to_have_text("alpha")
+
+
+def test_an_exported_site_works_below_a_path(refreshed: Service, tmp_path: Path, open_page: Open):
+    app = create_app(refreshed.environment)
+    export_site(app, tmp_path / "site" / "figures")
+    with served(tmp_path / "site") as origin:
+        page = open_page(f"{origin}/figures/")
+        assert sorted(names(page)) == ["alpha", "beta", "broken"]
+        check_accessibility(page)
+        page.get_by_role("link", name="alpha").click()
+        expect(page.locator("h1")).to_have_text("alpha")
+        check_accessibility(page)
+        line = page.locator(".line code", has_text="card").text_content()
+        assert line == f"![alpha]({origin}/figures/api/card/alpha.svg)"
+        page.locator(".choice a").nth(1).click()
+        expect(page.locator(".choice a").nth(1)).to_have_attribute("aria-current", "true")
+        for name, path in (
+            ("These figures as JSON", "api/project/alpha.json"),
+            ("The API", "api/openapi.json"),
+        ):
+            address = page.get_by_role("link", name=name).evaluate("link => link.href")
+            assert address == f"{origin}/figures/{path}"
+            assert page.request.get(address).ok
+        page.get_by_role("link", name="← All projects").click()
+        expect(page.locator("#projects")).to_be_visible()
 
 
 def test_a_browser_that_asks_for_the_root_is_sent_to_the_page(refreshed: Service, open_page: Open):

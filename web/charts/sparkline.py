@@ -17,8 +17,9 @@ def bars(counts: Sequence[int], pitch: float, height: float) -> str:
     parts = []
     for index, value in enumerate(counts):
         if value > 0:
-            high = LEAST + (height - LEAST) * value / most
-            parts.append(f"M{number(pitch * (index + 0.5))} {number(height)}v-{number(high)}")
+            # Whole pixels: a bar is sharp, and a hundred of them are short to send.
+            high = round(LEAST + (height - LEAST) * value / most)
+            parts.append(f"M{number(pitch * (index + 0.5))} {number(height)}v-{high}")
     return "".join(parts)
 
 

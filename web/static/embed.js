@@ -1,9 +1,11 @@
 // The lines to embed: this service's own address in them, and a button that copies each.
 (() => {
   "use strict";
+  // Where the service or the exported site begins: it may be below its host's root.
+  const root = new URL("..", document.currentScript.src).href.replace(/\/$/, "");
 
   function setUp() {
-    for (const place of document.querySelectorAll(".origin")) place.textContent = location.origin;
+    for (const place of document.querySelectorAll(".origin")) place.textContent = root;
     const said = document.getElementById("copied");
     // A browser lets pages write to the clipboard over https and on the machine itself only.
     if (!said || !navigator.clipboard) return;

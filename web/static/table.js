@@ -6,7 +6,8 @@
 
   const READERS = {
     text: (cell) => (cell.querySelector("a") ?? cell).textContent.trim().toLowerCase(),
-    number: (cell) => Number(cell.textContent.replaceAll(",", "")),
+    // What was never measured is a dash, and counts as none.
+    number: (cell) => Number(cell.textContent.replaceAll(",", "")) || 0,
     time: (cell) => Date.parse(cell.querySelector("time")?.dateTime ?? "") || -Infinity,
   };
 
