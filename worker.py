@@ -17,6 +17,10 @@ import time
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
+if __name__ == "__main__":
+    # A Ctrl-C while the rest is imported ends the process as SIGTERM does, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -164,6 +165,26 @@ def test_an_address_of_another_machine(program: str, environment: dict[str, str]
     environment["HOST"] = "192.0.2.1"
 
     assert "HOST (192.0.2.1)" in failure(program, environment)
+
+
+@pytest.mark.parametrize("program", ["app.py", "worker.py"])
+def test_a_ctrl_c_while_modules_are_imported_ends_without_a_traceback(
+    program: str, environment: dict[str, str], tmp_path: Path
+):
+    said = tmp_path / "said"
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-X", "importtime", *PROGRAMS[program]],
+            cwd=ROOT,
+            env=environment,
+            stderr=output,
+        )
+    wait_until(lambda: " flask" in said.read_text(), LIMIT, "it imports Flask")
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(LIMIT) == -signal.SIGINT
+    assert "Traceback" not in said.read_text()
 
 
 @pytest.fixture
