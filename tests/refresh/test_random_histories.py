@@ -36,7 +36,7 @@ FIGURES = (
 def test_both_tell_the_same_after_every_push(
     client: FlaskClient, runner: FlaskCliRunner, world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    increments = []
+    increments: list[bool] = []
 
     def measured(*arguments: Any) -> measure.Figures:
         figures = real(*arguments)
