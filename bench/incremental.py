@@ -130,7 +130,7 @@ def report_refresh(stage: Stage, builder_root: Path, folder: Path) -> None:
         [
             ("first", first.cost.wall, first_served.git_requests, first_served.bytes / 1e6, ""),
             ("after a push of one commit", wall, sent.git_requests, sent.bytes / 1e6, ""),
-            ("ratio", wall / first.cost.wall, "", sent.bytes / first_served.bytes, "≤ 0.20"),
+            ("ratio", wall / first.cost.wall, "", sent.bytes / first_served.bytes, "≤ 0.06"),
         ],
     )
 

@@ -13,7 +13,7 @@ from database.types import utc_now
 from errors import Superseded, TokenRefused
 from github_api import OTHER, Repository, limit_languages
 from measure import Count, Figures, History, whole_minutes
-from models import ActivityDay, Project
+from models import ActivityDay, FileCounts, Growth, Project
 
 # How long after a push its second is certainly over, on whichever of GitHub's machines.
 PUSH_SETTLES = timedelta(seconds=5)
@@ -93,6 +93,20 @@ def find_last_measurement(github_id: int) -> LastMeasurement:
     return run_in_transaction(find)
 
 
+def find_file_counts(github_id: int, head_sha: str, fingerprint: str) -> bytes | None:
+    """Return the counts of a commit's files, if they were counted the way of this fingerprint."""
+    query = (
+        select(FileCounts.counts)
+        .join(Project)
+        .where(
+            Project.github_id == github_id,
+            FileCounts.head_sha == head_sha,
+            FileCounts.fingerprint == fingerprint,
+        )
+    )
+    return run_in_transaction(lambda session: session.scalar(query))
+
+
 def save_measured(session: Session, repository: Repository, measured: Measured) -> None:
     """Write the figures of one measurement.
 
@@ -104,6 +118,7 @@ def save_measured(session: Session, repository: Repository, measured: Measured) 
         _save_history(session, row, measured.figures)
         if measured.uncounted is None:
             _save_count(row, measured.figures.count)
+        _save_file_counts(session, row, measured)
     if measured.languages is not None:
         row.languages = measured.languages
         row.primary_language = _most_bytes(measured.languages) or repository.language
@@ -126,7 +141,9 @@ def save_failure(session: Session, repository: Repository, reason: str) -> None:
 def save_empty(session: Session, repository: Repository, fingerprint: str) -> None:
     """Note that a repository holds no commit, so that it is left alone until it is pushed to."""
     row = _row_of(session, repository)
-    session.execute(delete(ActivityDay).where(ActivityDay.project_id == row.id))
+    for table in (ActivityDay, FileCounts, Growth):
+        session.execute(delete(table).where(table.project_id == row.id))
+    row.growth_sha = None
     row.empty = True
     row.fingerprint = fingerprint
     row.head_sha = None
@@ -195,6 +212,21 @@ def _save_count(row: Project, count: Count) -> None:
     row.languages_loc = limit_languages(count.languages)
     row.loc_source = count.source
     row.not_counted = [asdict(left_out) for left_out in count.not_counted]
+
+
+def _save_file_counts(session: Session, row: Project, measured: Measured) -> None:
+    figures = measured.figures
+    if figures is None or figures.file_counts is None or measured.uncounted is not None:
+        session.execute(delete(FileCounts).where(FileCounts.project_id == row.id))
+        return
+    session.merge(
+        FileCounts(
+            project_id=row.id,
+            head_sha=figures.head_sha,
+            fingerprint=measured.fingerprint,
+            counts=figures.file_counts,
+        )
+    )
 
 
 def _add_days(session: Session, row: Project, history: History) -> None:

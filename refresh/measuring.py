@@ -165,13 +165,16 @@ def _measure(
         if unmoved:
             languages = _fetch_languages(github, task) if last.lacks_languages else None
             return _put_together(task, fingerprint, None, languages, found_at)
+    counts = None
+    if since is not None:
+        counts = figures.find_file_counts(repository.github_id, since, fingerprint)
     with ThreadPoolExecutor(1, thread_name_prefix="languages") as pool:
         asked = pool.submit(_fetch_languages, github, task)
         try:
             found_at, found = _ask_where_it_is(
                 github,
                 found_at,
-                lambda at: measure.measure(_source(settings, at), options, since),
+                lambda at: measure.measure(_source(settings, at), options, since, counts),
             )
         except EmptyRepository as error:
             # One that had commits is believed to be empty only when GitHub says so too.
