@@ -55,7 +55,12 @@ CASES = (
     Case("projects, Origin", "/api/projects", (("Origin", ORIGIN),)),
     Case("projects, 304", "/api/projects", (("If-None-Match", "ETAG"),)),
     Case("metrics", "/api/metrics"),
+    Case("page", "/dashboard"),
+    Case("page, gzip", "/dashboard", (("Accept-Encoding", "gzip"),)),
+    Case("page, 304", "/dashboard", (("If-None-Match", "ETAG"),)),
 )
+
+FIRST_ANSWERS = ("/api/projects", "/api/metrics", "/dashboard")
 
 BARE = """
 import json, sys
@@ -262,7 +267,7 @@ def time_first_answers(settings: Mapping[str, str], rounds: int) -> dict[str, fl
                     update(Project).where(Project.github_id == 1).values(loc=loc)
                 )
             )
-            for path in ("/api/projects", "/api/metrics"):
+            for path in FIRST_ANSWERS:
                 started = time.process_time()
                 assert client.get(path).status_code == 200
                 found.setdefault(path, []).append(1000 * (time.process_time() - started))
@@ -296,7 +301,7 @@ def main() -> None:
     )
     print_table(
         "CPU milliseconds of the first answer after a write, compressing included",
-        ["engine", "projects", "/api/projects", "/api/metrics"],
+        ["engine", "projects", *FIRST_ANSWERS],
         first,
     )
 

@@ -68,7 +68,7 @@ def _message(settings: Settings, last: RefreshJob | None, *, has_projects: bool)
     if last is None:
         return None if has_projects else _nothing_yet()
     if last.status in ACTIVE:
-        return None if has_projects else _first_refresh()
+        return None if has_projects else _first_refresh(settings)
     if last.status == RefreshStatus.FAILED:
         return _failed(settings, last, has_projects=has_projects)
     if last.failures:
@@ -84,12 +84,11 @@ def _nothing_yet() -> Message:
     )
 
 
-def _first_refresh() -> Message:
-    return Message(
-        "The first refresh is under way",
-        "Nothing needs to be done: the figures appear here as the repositories are measured. "
-        "Where this takes long, see whether a worker (python worker.py) is running.",
-    )
+def _first_refresh(settings: Settings) -> Message:
+    text = "Nothing needs to be done: the figures appear here as the repositories are measured."
+    if settings.redis_url is not None:
+        text += " Where this takes long, see whether a worker (python worker.py) is running."
+    return Message("The first refresh is under way", text)
 
 
 def _nothing_listed() -> Message:
