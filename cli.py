@@ -38,6 +38,7 @@ def register(app: Flask) -> None:
         export_command,
         clock_command,
         upgrade_command,
+        doctor_command,
     ):
         app.cli.add_command(command)
 
@@ -165,6 +166,20 @@ def clock_command() -> None:
 def upgrade_command() -> None:
     """Migrate the database to the current schema, whichever release made it; every row is kept."""
     _upgrade(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+@click.command("doctor")
+@with_appcontext
+def doctor_command() -> None:
+    """Look at all that a refresh needs, and say of each part that it is ok or what to do."""
+    from doctor import examine
+
+    amiss = False
+    for finding in examine(current_app._get_current_object()):  # type: ignore[attr-defined]
+        amiss = amiss or not finding.ok
+        click.echo(f"{'ok ' if finding.ok else 'FIX'}  {finding.name}: {finding.text}")
+    if amiss:
+        sys.exit(1)
 
 
 def _upgrade(app: Flask) -> None:

@@ -183,7 +183,8 @@ def refresh_if_due(app: Flask, schedule: Schedule) -> None:
             log.warning("the scheduled refresh did not run: %s", error)
             return
         if result.outcome is Outcome.QUEUED:
-            log.info("the scheduled refresh is queued")
+            with log_context(refresh=result.refresh.id):
+                log.info("the scheduled refresh is queued")
 
 
 def run_here(settings: Settings, refresh_id: str, observer: Observer) -> RefreshJob:

@@ -7,6 +7,8 @@ memory, and almost every process finds its database migrated.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -29,14 +31,26 @@ def upgrade_database(app: Flask) -> None:
     Several processes may do so at once: one works, the others wait for it. Raises StartError where
     the database cannot be used, or a newer release has migrated it.
     """
-    with app.app_context():
-        try:
-            if not _is_current():
-                migrate_to("head")
-        except DBAPIError as error:
-            if not is_unavailable(error) and not _is_forbidden(error):
-                raise
-            raise StartError(_explain(error)) from error
+    with app.app_context(), _explaining():
+        if not _is_current():
+            migrate_to("head")
+
+
+def is_current(app: Flask) -> bool:
+    """Return whether the database of an app has the current schema. Raises StartError as above."""
+    with app.app_context(), _explaining():
+        return _is_current()
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """Turn the errors of a database that cannot be used into StartError."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not is_unavailable(error) and not _is_forbidden(error):
+            raise
+        raise StartError(_explain(error)) from error
 
 
 def migrate_to(revision: str) -> None:

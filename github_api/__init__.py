@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from github_api.types import (
     OTHER,
+    Access,
     Listing,
     Quota,
     Repository,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OTHER",
+    "Access",
     "Listing",
     "Quota",
     "Repository",

@@ -25,6 +25,7 @@ from github_api.client import PAGE_SIZE, Client, Refused, Session
 from github_api.types import (
     MAX_NAME,
     UNREADABLE,
+    Access,
     Listing,
     Quota,
     Repository,
@@ -129,6 +130,17 @@ class GitHub:
             if refused.status != 404:
                 raise
             raise GitHubError(_NO_OWNER.format(owner)) from None
+
+    def fetch_access(self) -> Access:
+        """Ask GitHub who the token's user is, or without a token how much may be asked."""
+        try:
+            with self._client.session() as session:
+                headers, _ = session.get("/user" if self.has_token else "/rate_limit")
+        except Refused as refused:
+            raise _listing_refused(refused) from None
+        scopes = headers.get("x-oauth-scopes", None if self.has_token else "")
+        names = None if scopes is None else tuple(filter(None, map(str.strip, scopes.split(","))))
+        return Access(names, _date(headers), self.quota)
 
     def fetch_languages(self, repository: str | int) -> dict[str, int]:
         """Return the bytes of each language of a repository, named by its full name or its id.

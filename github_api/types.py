@@ -47,6 +47,18 @@ class Quota:
     resets_at: datetime
 
 
+@dataclass(frozen=True)
+class Access:
+    """What GitHub's answer to one request tells: the token's scopes, GitHub's time, the quota.
+
+    scopes is None for a token of the fine-grained kind; without a token it is empty.
+    """
+
+    scopes: tuple[str, ...] | None
+    date: datetime | None
+    quota: Quota | None
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """One repository as listed: times in UTC, listed_at by GitHub's clock, size_kb its size.
