@@ -35,7 +35,6 @@ from refresh.measuring import measure_options
 from refresh.queue import make_worker
 from refresh.share import share_of, share_out
 from refresh.supervisor import Supervisor
-from refresh.warm_up import warm_up
 
 log = logging.getLogger("worker")
 
@@ -161,7 +160,6 @@ def main() -> None:
     # Asked here once, so that the forks need not ask cloc for its version again.
     measure.best_counter(measure_options(settings))
     with app.app_context():
-        warm_up()
         db.engine.dispose()
     workers = settings.refresh_concurrency if arguments.pool else 1
     share_out(app, settings, workers)
