@@ -31,8 +31,8 @@ bind = (
 )
 worker_class = "web.server.BufferingThreadWorker"
 logger_class = "web.logger.ServerLogger"
-# A refresh without Redis runs inside a request and may take many minutes. A threaded worker shows
-# signs of life while its threads are busy, so it is not killed for that. How many workers there
+# A refresh without Redis runs inside a request and may take many minutes. A threaded worker sends
+# heartbeats while its threads are busy, so it is not killed for that. How many workers there
 # are is WEB_CONCURRENCY's to say, which gunicorn and Heroku both know. The threads are many, since
 # those that wait for an answer that another one makes (web/responses.py) leave some for others.
 threads = 32

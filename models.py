@@ -284,7 +284,7 @@ class RefreshTask(Base):
     state: Mapped[str] = mapped_column(CleanText(10), default=TaskState.QUEUED)
     attempt: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     # How many processes died over it; a new attempt may also have another reason.
-    deaths: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    crashes: Mapped[int] = mapped_column("deaths", default=0, server_default=text("0"))
     heartbeat_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reason: Mapped[str | None] = mapped_column(CleanText)
 

@@ -49,7 +49,7 @@ REMIND_EVERY = 30.0
 _fork = multiprocessing.get_context("fork")
 
 
-class Keeper:
+class WorkerPool:
     """Keep a number of workers running until told to stop."""
 
     def __init__(self, app: Flask, settings: Settings, count: int) -> None:
@@ -163,7 +163,7 @@ def main() -> None:
         db.engine.dispose()
     workers = settings.refresh_concurrency if arguments.pool else 1
     share_out(app, settings, workers)
-    Keeper(app, settings, workers).run()
+    WorkerPool(app, settings, workers).run()
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from bench.common import Meter, machine, parser, print_table, say
 from measure import Options, PreloadedCloc
+from measure.cancel import CancelScope
 from measure.cloc import Table, find_cloc
 from measure.cloc_server.preloaded import find_server
-from measure.leash import Leash
 
 SIZES = (1, 20, 300, 3000)
 LINES = 150
@@ -46,8 +46,8 @@ def take_turns(tree: Path, scratch: Path, rounds: int) -> tuple[float, float]:
     if server is None:
         raise RuntimeError("this cloc cannot be preloaded")
     ways: list[Callable[[], Table]] = [
-        lambda: cloc.count(tree, scratch, 60, options().memory_mb, Leash()),
-        lambda: cloc.count(tree, scratch, 60, options().memory_mb, Leash(), server),
+        lambda: cloc.count(tree, scratch, 60, options().memory_mb, CancelScope()),
+        lambda: cloc.count(tree, scratch, 60, options().memory_mb, CancelScope(), server),
     ]
     seconds: list[list[float]] = [[], []]
     for _ in range(rounds):

@@ -78,7 +78,7 @@ def differences(path: Path, snapshots: list[Snapshot]) -> list[str]:
         fetch_commits(git, None)
         for snapshot in snapshots:
             check_out(git, list_files(git, snapshot.commit, git.options.exclude_dirs))
-            table = cloc.count(git.tree, folder, HOURS, LARGE, git.leash)
+            table = cloc.count(git.tree, folder, HOURS, LARGE, git.scope)
             remove(git.tree)
             if table.languages != snapshot.languages:
                 found.append(snapshot.period)

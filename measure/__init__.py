@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
+from .cancel import allow_again, stop_all
 from .changed import count_changed
 from .cloc_server.preloaded import PreloadedCloc
 from .figures import (
@@ -26,13 +27,12 @@ from .figures import (
 from .fingerprint import COUNTING_VERSION, fingerprint
 from .folder import clone_folder, sweep_folders
 from .git import OBJECT_NAME, Git
-from .leash import allow_again, stop_all
 from .loc import best_counter
 from .partial_clone import fetch_files
 from .reading import read
 from .slots import Limit, sweep_slots
 from .stored_counts import decode, encode
-from .together import both
+from .together import run_concurrently
 from .trees import Counts
 
 __all__ = [
@@ -72,7 +72,7 @@ def measure(
     the same counter: with them, only files that have changed are fetched and counted.
     It waits for its turn under the limits of the options: once to clone, and once more for what
     costs the processor's time.
-    Raises EmptyRepository, MeasureError in words fit for the public, and Interrupted.
+    Raises EmptyRepository, MeasureError (safe to show) and Interrupted.
     """
     if since is not None and not OBJECT_NAME.fullmatch(since):
         since = None
@@ -82,8 +82,8 @@ def measure(
         fetched, listing = fetch_files(git, since, known)
         with _turn_to_count(options):
             git.start_work()
-            history, (counted, counts) = both(
-                git.leash,
+            history, (counted, counts) = run_concurrently(
+                git.scope,
                 partial(read, git, listing, fetched.head, fetched.new),
                 partial(count_changed, git, listing, known),
             )

@@ -54,7 +54,7 @@ def _count_batch(git: Git, cloc: Cloc, batch: list[Pair], number: int) -> Counts
     try:
         write_files(git, records, folder)
         memory_mb, server = git.options.memory_mb, find_server(cloc)
-        rows = cloc.count_files(folder, git.folder, git.work.left(), memory_mb, git.leash, server)
+        rows = cloc.count_files(folder, git.folder, git.work.left(), memory_mb, git.scope, server)
     except CommandOutOfMemory as error:
         raise out_of_memory("counting its lines", git.options) from error
     finally:

@@ -32,7 +32,7 @@ def count_changed(git: Git, listing: Listing, known: Counts) -> tuple[Count, Cou
             pass  # the full way says why, and goes on without cloc
     fetch_all(git, listing)
     check_out(git, listing)
-    return count(git.tree, git.folder, git.options, git.work, git.leash), {}
+    return count(git.tree, git.folder, git.options, git.work, git.scope), {}
 
 
 def _complete(git: Git, cloc: Cloc, tree: Tree, known: Counts) -> Counts:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
+from .cancel import CancelScope
 from .cloc_server.fork_server import ForkServer, ServerGone
 from .command import CompletedOutput, run
 from .figures import NotCounted, not_counted
-from .leash import Leash
 
 HEROKU_APT = Path("/app/.apt")
 PERL_FOLDERS = (
@@ -81,15 +81,15 @@ class Cloc:
         scratch: Path,
         timeout: float,
         memory_mb: int,
-        leash: Leash,
+        scope: CancelScope,
         server: ForkServer | None = None,
     ) -> Table:
         """Count the lines of code of each language below a folder.
 
         `scratch` is where its temporary files go; `server` is one of this cloc's, and does no harm
-        when it is gone. Raises ClocFailed in words fit for the public, and CommandOutOfMemory.
+        when it is gone. Raises ClocFailed (safe to show) and CommandOutOfMemory.
         """
-        return _table(self._run(tree, scratch, timeout, memory_mb, leash, server))
+        return _table(self._run(tree, scratch, timeout, memory_mb, scope, server))
 
     def count_files(
         self,
@@ -97,7 +97,7 @@ class Cloc:
         scratch: Path,
         timeout: float,
         memory_mb: int,
-        leash: Leash,
+        scope: CancelScope,
         server: ForkServer | None = None,
     ) -> list[tuple[bytes, str, int]]:
         """Return the path of each file below a folder in which it sees code, with its language
@@ -105,7 +105,7 @@ class Cloc:
 
         Takes and raises what count() does.
         """
-        output = self._run(tree, scratch, timeout, memory_mb, leash, server, BY_FILE).stdout
+        output = self._run(tree, scratch, timeout, memory_mb, scope, server, BY_FILE).stdout
         return parse_files(output)
 
     def _run(
@@ -114,7 +114,7 @@ class Cloc:
         scratch: Path,
         timeout: float,
         memory_mb: int,
-        leash: Leash,
+        scope: CancelScope,
         server: ForkServer | None,
         more: Sequence[str] = (),
     ) -> CompletedOutput:
@@ -122,14 +122,14 @@ class Cloc:
         try:
             if server is not None:
                 with contextlib.suppress(ServerGone):
-                    return server.run(*more, cwd=tree, env=env, timeout=timeout, leash=leash)
+                    return server.run(*more, cwd=tree, env=env, timeout=timeout, scope=scope)
             return run(
                 [self.path, *COUNT, *more],
                 cwd=tree,
                 env=env,
                 timeout=timeout,
                 memory_mb=memory_mb,
-                leash=leash,
+                scope=scope,
             )
         except CommandOutOfMemory:
             raise
@@ -140,7 +140,7 @@ class Cloc:
 
 
 class ClocFailed(Exception):
-    """Say, safe to show, why cloc could not count."""
+    """Return why cloc could not count, safe to show."""
 
 
 class ClocMissing(ClocFailed):

@@ -27,7 +27,7 @@ from typing import IO
 
 from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
 
-from .leash import Leash, hold, is_stopped, let_go, lock
+from .cancel import CancelScope, is_stopped, lock, register, unregister
 
 STDERR_KEPT = 64 * 1024
 CHUNK = 1024 * 1024
@@ -73,7 +73,7 @@ def run(
     timeout: float,
     memory_mb: int = HELPER_MEMORY_MB,
     stdin: bytes | Path | None = None,
-    leash: Leash | None = None,
+    scope: CancelScope | None = None,
     even_if_stopped: bool = False,
 ) -> CompletedOutput:
     """Run a program to its end and return what it wrote.
@@ -83,7 +83,7 @@ def run(
     when the program, or this process, was asked to stop. `even_if_stopped` is for clearing up:
     such a program is not ended by stop_all().
     """
-    program = _Program(command, timeout, memory_mb, leash, even_if_stopped)
+    program = _Program(command, timeout, memory_mb, scope, even_if_stopped)
     with contextlib.closing(program.run(cwd, env, stdin)) as chunks:
         stdout = b"".join(chunks)
     return CompletedOutput(stdout, program.stderr)
@@ -97,13 +97,13 @@ def stream(
     timeout: float,
     memory_mb: int = HELPER_MEMORY_MB,
     stdin: bytes | Path | None = None,
-    leash: Leash | None = None,
+    scope: CancelScope | None = None,
 ) -> Generator[bytes, None, None]:
     """Run a program and yield its stdout in chunks of up to a mebibyte as it comes.
 
     Raises what run() raises, at the end. Closing the generator ends the program.
     """
-    return _Program(command, timeout, memory_mb, leash).run(cwd, env, stdin)
+    return _Program(command, timeout, memory_mb, scope).run(cwd, env, stdin)
 
 
 class _Program:
@@ -112,13 +112,13 @@ class _Program:
         command: Sequence[str],
         timeout: float,
         memory_mb: int,
-        leash: Leash | None,
+        scope: CancelScope | None,
         even_if_stopped: bool = False,
     ) -> None:
         self.command = command
         self.timeout = timeout
         self.memory_mb = memory_mb
-        self.leash = leash
+        self.scope = scope
         self.even_if_stopped = even_if_stopped
         self.begun = 0.0
         self._tail = bytearray()
@@ -129,7 +129,7 @@ class _Program:
 
     def stopped(self) -> bool:
         """Tell whether this process itself, not somebody outside, ended or forbade the program."""
-        return not self.even_if_stopped and is_stopped(self.leash)
+        return not self.even_if_stopped and is_stopped(self.scope)
 
     def run(
         self, cwd: Path, env: Mapping[str, str], stdin: bytes | Path | None
@@ -141,12 +141,12 @@ class _Program:
         kill = partial(_kill, process)
         try:
             if not self.even_if_stopped:
-                hold(kill, self.leash)
+                register(kill, self.scope)
             yield from self._read(process)
             _await_exit(process, self.begun + self.timeout + 3 * GRACE)
         finally:
             with lock:
-                let_go(kill)
+                unregister(kill)
                 _end(process)
         self._judge(process.returncode)
 

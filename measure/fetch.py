@@ -8,8 +8,8 @@ from functools import partial
 
 from errors import EmptyRepository, MeasureError
 
-from .causes import NO_BRANCH
 from .git import Git, GitFailed, commit_names
+from .git_errors import NO_BRANCH
 from .window import new_commits
 
 DEPTHS = (64, 1024)

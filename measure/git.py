@@ -24,11 +24,11 @@ from errors import (
     MeasureError,
 )
 
-from . import causes
+from . import git_errors
+from .cancel import CancelScope
 from .command import Deadline, run, stream
 from .figures import Options, Source, out_of_memory
 from .folder import remove
-from .leash import Leash
 
 ASKPASS = Path(__file__).with_name("askpass.sh")
 SILENCE = 60  # seconds without a byte after which a server is given up
@@ -74,7 +74,7 @@ class GitFailed(MeasureError):
 class Git:
     """Run git for one source, with its repository and checkout in one clone folder.
 
-    Failures become GitFailed or MeasureError in words fit for the public. `transfer` and `work`
+    Failures become GitFailed or MeasureError, safe to show. `transfer` and `work`
     are what is left of CLONE_TIMEOUT and MEASURE_TIMEOUT.
     """
 
@@ -86,7 +86,7 @@ class Git:
         self.repository = folder / "repository"
         self.tree = folder / "tree"
         self.lacks_blobs = False
-        self.leash = Leash()
+        self.scope = CancelScope()
         self.transfer = Deadline(options.clone_timeout)
         self.work = Deadline(options.measure_timeout)
         self._outside = environment(source, options, folder)
@@ -159,7 +159,7 @@ class Git:
         """
         trace = self.folder / "packets"
         if self._list_remote(self._outside | {"GIT_TRACE_PACKET": str(trace)}):
-            raise MeasureError(causes.NO_BRANCH)
+            raise MeasureError(git_errors.NO_BRANCH)
         if "://" in self.url and not (trace.exists() and SMART_ANSWER.search(trace.read_bytes())):
             raise MeasureError("the server did not answer as a git server does")
         raise EmptyRepository("the repository holds no commit")
@@ -210,7 +210,7 @@ class Git:
                 timeout=self.work.left(),
                 memory_mb=self.options.memory_mb,
                 stdin=stdin,
-                leash=self.leash,
+                scope=self.scope,
             )
 
     def _inside(self, work_tree: Path) -> dict[str, str]:
@@ -235,7 +235,7 @@ class Git:
             timeout=deadline.left(),
             memory_mb=self.options.memory_mb,
             stdin=stdin,
-            leash=self.leash,
+            scope=self.scope,
         ).stdout
 
     @contextlib.contextmanager
@@ -254,10 +254,10 @@ class Git:
             raise out_of_memory(doing, self.options) from error
         except CommandError as error:
             # On a host that stops, a helper may be gone before git itself gets the signal.
-            if causes.ENDED_BY_STOP.search(error.output):
+            if git_errors.ENDED_BY_STOP.search(error.output):
                 raise Interrupted("git was asked to stop") from error
             logger.debug("%s: %s", error, error.output)
-            raise GitFailed(error.code, causes.public_cause(error.output)) from error
+            raise GitFailed(error.code, git_errors.public_cause(error.output)) from error
 
 
 def commit_names(git: Git, *revisions: str) -> Generator[str, None, None]:

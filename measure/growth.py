@@ -61,8 +61,8 @@ def measure_growth(
     """Yield a snapshot of every period from the first commit to now, oldest first.
 
     Commits of `known` snapshots are not counted again, so that work which was broken off goes on
-    where it ended; what is yielded stands in for them. Raises EmptyRepository and MeasureError in
-    words safe to show, and Interrupted.
+    where it ended; what is yielded stands in for them. Raises EmptyRepository,
+    MeasureError (safe to show), and Interrupted.
     """
     try:
         cloc = find_cloc(options.cloc_path, options.search_path)
@@ -127,7 +127,7 @@ def _count_whole(git: Git, cloc: Cloc, listing: Listing) -> dict[str, int]:
     try:
         check_out(git, listing)
         memory_mb = git.options.memory_mb
-        return cloc.count(git.tree, git.folder, git.work.left(), memory_mb, git.leash).languages
+        return cloc.count(git.tree, git.folder, git.work.left(), memory_mb, git.scope).languages
     except CommandOutOfMemory as error:
         raise out_of_memory("counting its lines", git.options) from error
     finally:

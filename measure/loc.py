@@ -11,11 +11,11 @@ from typing import Any
 from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
 from . import estimate
+from .cancel import CancelScope
 from .cloc import ClocFailed, ClocMissing, find_cloc
 from .cloc_server.preloaded import find_server
 from .command import Deadline, run
 from .figures import Count, NotCounted, Options, not_counted, out_of_memory
-from .leash import Leash
 
 PYGOUNT = Path(__file__).with_name("pygount_count.py")
 # Each counter leaves some of the time limit to the next.
@@ -32,7 +32,9 @@ def best_counter(options: Options) -> str:
         return _pygount_counter() or f"estimate {estimate.VERSION}"
 
 
-def count(tree: Path, scratch: Path, options: Options, deadline: Deadline, leash: Leash) -> Count:
+def count(
+    tree: Path, scratch: Path, options: Options, deadline: Deadline, scope: CancelScope
+) -> Count:
     """Count the lines of code below a folder, before a deadline.
 
     `scratch` is for the counters' temporary files. Raises Interrupted, RepositoryTooLarge where
@@ -45,7 +47,7 @@ def count(tree: Path, scratch: Path, options: Options, deadline: Deadline, leash
             scratch,
             deadline.left(SHARE_OF_CLOC),
             options.memory_mb,
-            leash,
+            scope,
             find_server(cloc),
         )
         # The table tells the version, so a process that counts only once need not ask for it.
@@ -56,7 +58,7 @@ def count(tree: Path, scratch: Path, options: Options, deadline: Deadline, leash
     except ClocFailed as error:
         reason, failed = str(error), not isinstance(error, ClocMissing)
     try:
-        found = _run_pygount(tree, scratch, options, deadline.left(SHARE_OF_PYGOUNT), leash)
+        found = _run_pygount(tree, scratch, options, deadline.left(SHARE_OF_PYGOUNT), scope)
         left_out, size = _left_out(found, tree)
         if size <= found["bytes"]:
             counter = f"pygount {found['version']}"
@@ -95,7 +97,7 @@ def _left_out(found: dict[str, Any], tree: Path) -> tuple[tuple[NotCounted, ...]
 
 
 def _run_pygount(
-    tree: Path, scratch: Path, options: Options, timeout: float, leash: Leash
+    tree: Path, scratch: Path, options: Options, timeout: float, scope: CancelScope
 ) -> dict[str, Any]:
     env = {
         "PATH": options.search_path,
@@ -111,7 +113,7 @@ def _run_pygount(
         env=env,
         timeout=timeout,
         memory_mb=options.memory_mb,
-        leash=leash,
+        scope=scope,
     ).stdout
     found: dict[str, Any] = json.loads(output)
     return found

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from .causes import BAD_MODULES
 from .checkout import Listing, check_out_attributes
 from .figures import History
 from .git import Git, GitFailed, commit_names
+from .git_errors import BAD_MODULES
 from .history import FORMAT, add_histories, read_history
-from .together import both
+from .together import run_concurrently
 
 SPLIT_FROM = 8000
 """Commits from which two read at once: together they take about 0.6 of the time and 1.15 of the
@@ -54,7 +54,7 @@ def _read(git: Git, work_tree: Path, head: str, new: Sequence[str] | None) -> Hi
 
 def _sum_shares(git: Git, work_tree: Path, shares: Sequence[Path]) -> History:
     sums = [partial(_sum, git, work_tree, DIFF_TREE, share) for share in shares]
-    return add_histories(*both(git.leash, *sums)) if len(sums) == 2 else sums[0]()
+    return add_histories(*run_concurrently(git.scope, *sums)) if len(sums) == 2 else sums[0]()
 
 
 def _sum(git: Git, work_tree: Path, arguments: Sequence[str], stdin: Path | None = None) -> History:

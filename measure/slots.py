@@ -17,7 +17,7 @@ from pathlib import Path
 
 from errors import Interrupted, MeasureError
 
-from .leash import is_stopped
+from .cancel import is_stopped
 
 PREFIX = "project-tracker-slot-"
 POLL = 0.05

@@ -8,24 +8,26 @@ from typing import TypeVar
 
 from errors import Interrupted
 
-from .leash import Leash
+from .cancel import CancelScope
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-def both(leash: Leash, here: Callable[[], A], aside: Callable[[], B]) -> tuple[A, B]:
+def run_concurrently(
+    scope: CancelScope, here: Callable[[], A], aside: Callable[[], B]
+) -> tuple[A, B]:
     """Do one thing here and another in a thread, and return both results.
 
-    The first failure ends the programs of both, which run on `leash`, and is raised.
+    The first failure ends the programs of both, which run on `scope`, and is raised.
     """
     with ThreadPoolExecutor(1, "measure") as pool:
         other = pool.submit(aside)
-        other.add_done_callback(lambda done: leash.pull() if done.exception() else None)
+        other.add_done_callback(lambda done: scope.cancel() if done.exception() else None)
         try:
             result = here()
         except BaseException as failure:
-            leash.pull()
+            scope.cancel()
             first = other.exception()
             # When the thread failed first, what was interrupted here is only the echo.
             if first is not None and isinstance(failure, Interrupted):

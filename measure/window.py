@@ -1,8 +1,8 @@
 """Which commits are new, as far as a shallow clone can prove it.
 
-A shallow clone holds the last generations of a history. Commits at its edge are there without
+A shallow clone holds the last generations of a history. Commits at its boundary are there without
 their parents, so asking git for `since..head` in it may name commits that are old in truth: an old
-branch, merged today, leads down past the edge to commits that the measured ones lead to as well.
+branch, merged today, leads down past the boundary to commits that the measured ones lead to, too.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Iterable, Mapping
 Graph = Mapping[str, tuple[str, ...]]
 
 
-def new_commits(graph: Graph, edge: frozenset[str], head: str, since: str) -> set[str] | None:
+def new_commits(graph: Graph, boundary: frozenset[str], head: str, since: str) -> set[str] | None:
     """Return the commits of since..head in the whole history, or None when that is not certain.
 
-    `graph` maps each commit that can be reached from head to its known parents; those in `edge`
+    `graph` maps each commit that can be reached from head to its known parents; those in `boundary`
     have lost theirs. The answer is certain when
     1. `since` is in the graph;
-    2. the way down from every new commit ends among the old ones, neither at the edge nor, while
-       old ones are unknown, at a root;
+    2. the way down from every new commit ends among the old ones, not at the boundary and, while
+       old ones are unknown, not at a root;
     3. wherever a way down from a new commit enters the old ones, all unknown old ones lie below:
-       each old commit of the edge can be reached from there.
-    For if a commit taken for new were old in truth, it would lie below an old one of the edge (e);
+       each old commit of the boundary can be reached from there.
+    For if a commit taken for new were old, it would lie below an old one of the boundary (e);
     its own ways down enter the old ones at a commit (a) below it by 2; by 3, e lies below a or is
     a, and so it would lie below itself.
     """
@@ -30,11 +30,11 @@ def new_commits(graph: Graph, edge: frozenset[str], head: str, since: str) -> se
         return None
     old = _reached(graph, [since])
     new = _reached(graph, [head], without=old)
-    old_edge = edge & old
-    if edge & new or (old_edge and any(not graph[commit] for commit in new)):
+    old_boundary = boundary & old
+    if boundary & new or (old_boundary and any(not graph[commit] for commit in new)):
         return None
     entries = {parent for commit in new for parent in graph[commit] if parent in old}
-    if any(not old_edge <= _reached(graph, [entry]) for entry in entries):
+    if any(not old_boundary <= _reached(graph, [entry]) for entry in entries):
         return None
     return new
 

@@ -1,4 +1,4 @@
-"""Signs of life from a process at work, so that others can tell a slow refresh from a dead one."""
+"""Heartbeats of a process at work, so that others can tell a slow refresh from a dead one."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ RETRY_FAILED_AFTER = 900.0
 ANSWER_WITHIN = 2.0
 """A request waits for a database that is away no longer than this."""
 
-MAX_DEATHS = 3
+MAX_CRASHES = 3
 """A piece of work whose process died this often is given up."""
 
 KEPT = 1000

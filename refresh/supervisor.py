@@ -82,7 +82,7 @@ class Supervisor:
         if not store.is_unlisted(refresh.id):
             return
         lost = refresh.status == RefreshStatus.RUNNING  # not handed back
-        if lost and refresh.attempt >= store.MAX_DEATHS:
+        if lost and refresh.attempt >= store.MAX_CRASHES:
             store.fail(
                 refresh.id, f"the process that listed the repositories died {refresh.attempt} times"
             )

@@ -48,7 +48,7 @@ def claim_next(refresh_id: str, *, crashed: bool = False) -> Task | None:
                 RefreshTask.refresh_id == refresh_id,
                 RefreshJob.status == RefreshStatus.RUNNING,
                 RefreshTask.state == TaskState.QUEUED,
-                RefreshTask.deaths > 0 if crashed else RefreshTask.deaths == 0,
+                RefreshTask.crashes > 0 if crashed else RefreshTask.crashes == 0,
             )
             .order_by(RefreshTask.position)
             .limit(1)
@@ -198,7 +198,7 @@ def count_waiting(refresh_id: str) -> int:
 def _free(session: Session, refresh_id: str, *which: ColumnElement[bool]) -> None:
     """Put running tasks back among those that wait.
 
-    A task whose process died ``store.MAX_DEATHS`` times is given up as failed: whatever is in
+    A task whose process died ``store.MAX_CRASHES`` times is given up as failed: whatever is in
     that repository must not take every process down.
     """
     lost = and_(
@@ -206,17 +206,17 @@ def _free(session: Session, refresh_id: str, *which: ColumnElement[bool]) -> Non
     )
     given_up = session.execute(
         update(RefreshTask)
-        .where(lost, RefreshTask.deaths + 1 >= store.MAX_DEATHS)
+        .where(lost, RefreshTask.crashes + 1 >= store.MAX_CRASHES)
         .values(
             state=TaskState.FAILED,
-            reason=f"the process that measured it died {store.MAX_DEATHS} times",
+            reason=f"the process that measured it died {store.MAX_CRASHES} times",
         )
         .execution_options(synchronize_session=False)
     ).rowcount  # type: ignore[attr-defined]
     session.execute(
         update(RefreshTask)
         .where(lost)
-        .values(state=TaskState.QUEUED, deaths=RefreshTask.deaths + 1, heartbeat_at=None)
+        .values(state=TaskState.QUEUED, crashes=RefreshTask.crashes + 1, heartbeat_at=None)
         .execution_options(synchronize_session=False)
     )
     if given_up:

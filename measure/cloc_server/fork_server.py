@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from errors import CommandTimeout, Interrupted
 
+from ..cancel import CancelScope, is_stopped, register, unregister
 from ..command import (
     ASKED_TO_STOP,
     GRACE,
@@ -23,7 +24,6 @@ from ..command import (
     failure,
     memory_limiter,
 )
-from ..leash import Leash, hold, is_stopped, let_go
 
 CHUNK = 64 * 1024
 BACKLOG = 64
@@ -104,7 +104,7 @@ class ForkServer:
         cwd: Path,
         env: Mapping[str, str],
         timeout: float,
-        leash: Leash | None = None,
+        scope: CancelScope | None = None,
     ) -> CompletedOutput:
         """Run the program to its end and return what it wrote.
 
@@ -125,27 +125,27 @@ class ForkServer:
                 connection.settimeout(GRACE)
                 with _address(self._folder) as address:
                     connection.connect(address)
-                hold(hang_up, leash)
+                register(hang_up, scope)
                 request = _request(arguments, cwd, env, timeout)
                 answer = _exchange(connection, request, timeout + 2 * GRACE)
             except OSError as error:
-                if is_stopped(leash):
+                if is_stopped(scope):
                     raise Interrupted("this process is stopping") from error
                 raise ServerGone(str(error)) from error
             finally:
-                let_go(hang_up)
+                unregister(hang_up)
         written, _, how = answer.rpartition(b"\0")
         output, _, errors = written.rpartition(b"\0")
         stderr = errors.decode(errors="replace")
         if how != b"0":
-            self._raise(how, stderr, leash)
+            self._raise(how, stderr, scope)
         return CompletedOutput(output, stderr)
 
     def _unlink(self) -> None:
         (self._folder / SOCKET).unlink(missing_ok=True)
 
-    def _raise(self, how: bytes, stderr: str, leash: Leash | None) -> NoReturn:
-        if is_stopped(leash):
+    def _raise(self, how: bytes, stderr: str, scope: CancelScope | None) -> NoReturn:
+        if is_stopped(scope):
             raise Interrupted("this process is stopping")
         if how == b"timeout":
             raise CommandTimeout(self._command, -signal.SIGKILL, stderr)

@@ -1,4 +1,4 @@
-"""Any database that an earlier release may have left is brought to today's schema, whole."""
+"""Any database that an earlier release may have left is migrated to the current schema, whole."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_alembic_is_loaded_only_where_there_is_something_to_migrate(tmp_path):
     assert said == ["True\n", "False\n"]
 
 
-def test_an_empty_database_gets_todays_schema(database_url):
+def test_an_empty_database_gets_the_current_schema(database_url):
     with opened(database_url) as app:
         upgrade_database(app)
         assert differences() == []

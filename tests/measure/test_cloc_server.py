@@ -19,11 +19,11 @@ import pytest
 
 from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
 from measure import Count, Options, PreloadedCloc, allow_again, stop_all
+from measure.cancel import CancelScope
 from measure.cloc import find_cloc
 from measure.cloc_server.fork_server import ForkServer, ServerGone
 from measure.cloc_server.preloaded import find_server
 from measure.command import STDERR_KEPT, Deadline
-from measure.leash import Leash
 from measure.loc import count
 from tests.support.measuring import options
 from tests.support.processes import alive, wait_for
@@ -68,7 +68,7 @@ def cloc_options(tmp_path: Path) -> Options:
 
 def counted(tree: Path, chosen: Options, scratch: Path) -> Count:
     scratch.mkdir(exist_ok=True)
-    return count(tree, scratch, chosen, Deadline(600), Leash())
+    return count(tree, scratch, chosen, Deadline(600), CancelScope())
 
 
 def plain_count(tree: Path) -> int:
@@ -84,19 +84,21 @@ def pids(tmp_path: Path) -> list[int]:
     return [int(word) for word in path.read_text().split()]
 
 
-def run_and_leave(server: ForkServer, tmp_path: Path, how: Callable[[Leash], object]) -> list[int]:
+def run_and_leave(
+    server: ForkServer, tmp_path: Path, how: Callable[[CancelScope], object]
+) -> list[int]:
     """Run, do something meanwhile that ends the run, and return its processes."""
-    leash = Leash()
+    scope = CancelScope()
 
     def act() -> None:
         pids(tmp_path)
-        how(leash)
+        how(scope)
 
     thread = threading.Thread(target=act)
     thread.start()
     try:
         with pytest.raises(Interrupted):
-            server.run(cwd=tmp_path, env=ENV, timeout=300, leash=leash)
+            server.run(cwd=tmp_path, env=ENV, timeout=300, scope=scope)
     finally:
         thread.join()
     return pids(tmp_path)
@@ -326,8 +328,8 @@ def test_what_a_run_leaves_behind_ends_with_it(serve: Serve, tmp_path: Path):
     wait_for(lambda: not any(map(alive, pids(tmp_path))))
 
 
-def test_a_pull_at_the_leash_ends_a_run(serve: Serve, tmp_path: Path):
-    left = run_and_leave(serve(SPIN + "sleep 60;"), tmp_path, Leash.pull)
+def test_cancelling_its_scope_ends_a_run(serve: Serve, tmp_path: Path):
+    left = run_and_leave(serve(SPIN + "sleep 60;"), tmp_path, CancelScope.cancel)
 
     wait_for(lambda: not any(map(alive, left)))
 
@@ -355,7 +357,7 @@ def test_a_run_asked_to_stop_is_an_interruption(serve: Serve, tmp_path: Path):
 def test_a_guard_asked_to_stop_takes_its_run_along(serve: Serve, tmp_path: Path):
     server = serve(SPIN + "sleep 60;")
 
-    def stop_the_guard(_: Leash) -> None:
+    def stop_the_guard(_: CancelScope) -> None:
         os.kill(parent(pids(tmp_path)[0]), signal.SIGTERM)
 
     left = run_and_leave(server, tmp_path, stop_the_guard)

@@ -17,8 +17,8 @@ import pytest
 
 from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
 from measure import command
+from measure.cancel import CancelScope, allow_again, stop_all
 from measure.command import CompletedOutput, run, stream
-from measure.leash import Leash, allow_again, stop_all
 from tests.support.processes import alive, read_pid, wait_for
 
 ENV = {"PATH": os.environ["PATH"]}
@@ -203,33 +203,33 @@ def test_an_exception_in_the_reader_ends_the_program(tmp_path: Path):
     wait_for(lambda: not alive(read_pid(tmp_path / "pid")))
 
 
-def test_a_leash_ends_its_own_programs_alone(tmp_path: Path):
-    leash = Leash()
+def test_a_cancelled_scope_ends_its_own_programs_alone(tmp_path: Path):
+    scope = CancelScope()
     results: list[tuple[str, str]] = []
 
-    def sleep(name: str, held: Leash | None) -> None:
+    def sleep(name: str, held: CancelScope | None) -> None:
         try:
-            shell(f"echo $$ > {name}; while [ ! -e go ]; do sleep 0.05; done", tmp_path, leash=held)
+            shell(f"echo $$ > {name}; while [ ! -e go ]; do sleep 0.05; done", tmp_path, scope=held)
             results.append((name, "done"))
         except Interrupted:
             results.append((name, "interrupted"))
 
     threads = [
         threading.Thread(target=sleep, args=arguments)
-        for arguments in [("held", leash), ("free", None)]
+        for arguments in [("held", scope), ("free", None)]
     ]
     for thread in threads:
         thread.start()
     for name in ("held", "free"):
         read_pid(tmp_path / name)
-    leash.pull()
+    scope.cancel()
     threads[0].join()
     (tmp_path / "go").touch()
     threads[1].join()
 
     assert results == [("held", "interrupted"), ("free", "done")]
     with pytest.raises(Interrupted):
-        shell("true", tmp_path, leash=leash)
+        shell("true", tmp_path, scope=scope)
 
 
 def test_stopping_all_ends_what_runs_and_forbids_what_comes(tmp_path: Path, stoppable):

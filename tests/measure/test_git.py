@@ -18,8 +18,8 @@ import pytest
 
 from errors import EmptyRepository, Interrupted, MeasureError
 from measure import Source, measure, remote_head, stop_all
+from measure.cancel import allow_again
 from measure.git import ASKPASS, CONFIGURATION, Git, allowed_protocol
-from measure.leash import allow_again
 from tests.support.fast_import import Content
 from tests.support.git_server import GitServer
 from tests.support.measuring import options

@@ -43,7 +43,7 @@ def whole(git: Git, commit: str) -> dict[str, int]:
     check_out(git, list_files(git, commit, git.options.exclude_dirs))
     try:
         cloc = find_cloc(None, git.options.search_path)
-        return cloc.count(git.tree, git.folder, 60, git.options.memory_mb, git.leash).languages
+        return cloc.count(git.tree, git.folder, 60, git.options.memory_mb, git.scope).languages
     finally:
         remove(git.tree)
 

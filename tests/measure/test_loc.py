@@ -13,11 +13,11 @@ import pytest
 from errors import Interrupted
 from measure import Count, NotCounted, Options, best_counter, fingerprint
 from measure import estimate as estimate_module
+from measure.cancel import CancelScope
 from measure.cloc import ClocFailed, Table, find_cloc, parse_csv
 from measure.command import Deadline
 from measure.estimate import BYTES_PER_LINE, estimate
 from measure.figures import not_counted
-from measure.leash import Leash
 from measure.loc import SHARE_OF_CLOC, SHARE_OF_PYGOUNT, count
 from tests.support.measuring import options
 
@@ -53,7 +53,7 @@ def stub(tmp_path: Path):
 
 def counted(tree: Path, chosen: Options) -> Count:
     assert chosen.scratch
-    return count(tree, chosen.scratch, chosen, Deadline(chosen.measure_timeout), Leash())
+    return count(tree, chosen.scratch, chosen, Deadline(chosen.measure_timeout), CancelScope())
 
 
 @pytest.mark.needs_cloc

@@ -51,7 +51,7 @@ def test_processes_whose_clocks_differ_do_not_take_each_other_for_dead(
 
     with app.app_context():
         (task,) = db.session.scalars(db.select(RefreshTask))
-        assert (task.deaths, task.attempt) == (0, 1)
+        assert (task.crashes, task.attempt) == (0, 1)
     world.git.heal()
     ended = service.wait_for_end()
     assert (ended["status"], ended["error_message"]) == ("completed", None), service.logs()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from refresh.store import MAX_DEATHS
+from refresh.store import MAX_CRASHES
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, serving, wait_until
 from tests.support.world import World
@@ -147,8 +147,8 @@ def test_only_the_repository_that_kills_its_process_is_given_up(on_a_worker: Ser
     on_a_worker.post()
     wait_until(lambda: world.clones() == CLONES, 60, "all are being cloned")
 
-    for deaths in range(1, MAX_DEATHS + 1):
-        wait_for_fetches(world, "deadly", deaths)
+    for crashes in range(1, MAX_CRASHES + 1):
+        wait_for_fetches(world, "deadly", crashes)
         kill_work_horses(on_a_worker)
         for name in innocent:
             world.git.heal(name)

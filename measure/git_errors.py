@@ -1,4 +1,4 @@
-"""Why git failed, in words fit for the public: no path, URL, token or name is taken over."""
+"""Why git failed, safe to show: no path, URL, token or name is taken over."""
 
 from __future__ import annotations
 

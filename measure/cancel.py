@@ -6,22 +6,22 @@ import threading
 from collections.abc import Callable
 
 lock = threading.RLock()  # reentrant: stop_all() is called from signal handlers, too
-_ends: dict[Callable[[], None], Leash | None] = {}
+_ends: dict[Callable[[], None], CancelScope | None] = {}
 _stopped = False
 
 
-class Leash:
-    """Hold the programs of one purpose, so that one pull ends them all, those to come included."""
+class CancelScope:
+    """Hold the programs of one purpose, so that one call ends them all, those to come included."""
 
     def __init__(self) -> None:
-        self.pulled = False
+        self.cancelled = False
 
-    def pull(self) -> None:
+    def cancel(self) -> None:
         """End the programs; theirs and later calls raise Interrupted."""
         with lock:
-            self.pulled = True
-            for end, leash in _ends.items():
-                if leash is self:
+            self.cancelled = True
+            for end, scope in _ends.items():
+                if scope is self:
                     end()
 
 
@@ -41,23 +41,23 @@ def allow_again() -> None:
         _stopped = False
 
 
-def is_stopped(leash: Leash | None) -> bool:
+def is_stopped(scope: CancelScope | None) -> bool:
     """Tell whether this process itself, not somebody outside, ended or forbade what runs on it."""
-    return _stopped or (leash is not None and leash.pulled)
+    return _stopped or (scope is not None and scope.cancelled)
 
 
-def hold(end: Callable[[], None], leash: Leash | None) -> None:
-    """Have `end` called when the leash is pulled or all is stopped, even if that was just now.
+def register(end: Callable[[], None], scope: CancelScope | None) -> None:
+    """Have `end` called when the scope is cancelled or all is stopped, even if that was just now.
 
-    `end` must not block and may be called more than once, until let_go().
+    `end` must not block and may be called more than once, until unregister().
     """
     with lock:
-        _ends[end] = leash
-        if is_stopped(leash):
+        _ends[end] = scope
+        if is_stopped(scope):
             end()
 
 
-def let_go(end: Callable[[], None]) -> None:
-    """Take back hold()."""
+def unregister(end: Callable[[], None]) -> None:
+    """Take back register()."""
     with lock:
         _ends.pop(end, None)
