@@ -72,6 +72,11 @@ class Project(Base):
     first_commit_date: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_commit_date: Mapped[datetime | None] = mapped_column(UTCDateTime)
     code_churn: Mapped[int | None] = mapped_column(BigInteger)
+    # NULL where nobody said whose commits are one's own; bots' are not among them.
+    own_commits: Mapped[int | None] = mapped_column(BigInteger)
+    own_active_days: Mapped[int | None] = mapped_column(BigInteger)
+    own_churn: Mapped[int | None] = mapped_column(BigInteger)
+    bot_commits: Mapped[int | None] = mapped_column(BigInteger)
     primary_language: Mapped[str | None] = mapped_column(CleanText(100))
     repository_size_kb: Mapped[float | None]
     languages: Mapped[dict[str, int] | None] = mapped_column(CleanJSON)
@@ -118,6 +123,9 @@ class ActivityDay(Base):
     commits: Mapped[int] = mapped_column(BigInteger)
     additions: Mapped[int] = mapped_column(BigInteger)
     deletions: Mapped[int] = mapped_column(BigInteger)
+    own_commits: Mapped[int | None] = mapped_column(BigInteger)
+    own_additions: Mapped[int | None] = mapped_column(BigInteger)
+    own_deletions: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Growth(Base):
@@ -187,6 +195,8 @@ class RefreshJob(Base):
     rate_limit_remaining: Mapped[int | None]
     rate_limit_reset_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     planned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Patterns of the noreply addresses of the token's user; NULL where GitHub was not asked.
+    own_addresses: Mapped[list[str] | None] = mapped_column(CleanJSON)
 
     @property
     def progress(self) -> float:

@@ -65,6 +65,7 @@ class Settings:
     force_min_interval: int
     refresh_token: str | None = field(repr=False)
     exclude_dirs: tuple[str, ...]
+    author_emails: tuple[str, ...] | None
     private_repositories: PrivateMode
     clone_timeout: int
     measure_timeout: int
@@ -277,6 +278,14 @@ VARIABLES: tuple[Variable, ...] = (
         check.folder_names,
         "a comma-separated list of plain folder names, without slashes or wildcards",
         may_be_empty=True,
+    ),
+    Variable(
+        "AUTHOR_EMAILS",
+        None,
+        "whose commits are `own_commits`: addresses or patterns such as `*@acme.com`, "
+        "comma-separated; GitHub's noreply addresses of the token's user are always among them",
+        check.address_patterns,
+        "a comma-separated list of addresses or patterns such as me@example.com or *@example.com",
     ),
     Variable(
         "PRIVATE_REPOSITORIES",

@@ -253,6 +253,15 @@ def owners(text: str) -> tuple[str, ...]:
     return names
 
 
+def address_patterns(text: str) -> tuple[str, ...]:
+    """Read a list of patterns of e-mail addresses, in lower case, each once."""
+    patterns = tuple(dict.fromkeys(name.lower() for name in _names(text)))
+    for pattern in patterns:
+        if not re.fullmatch(r"[^\s@<>]*[@*][^\s@<>]*", pattern):
+            raise ValueError("has an entry that is neither an address nor a pattern of addresses")
+    return patterns
+
+
 def repository_patterns(text: str) -> tuple[str, ...]:
     """Read a list of patterns over `owner/name`, in lower case: GitHub's names have no case."""
     patterns = tuple(dict.fromkeys(name.lower() for name in _names(text)))

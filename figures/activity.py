@@ -39,25 +39,45 @@ from models import ActivityDay, Project, db
 MONTHS_SHOWN: Final = 12
 
 Conditions = Iterable[ColumnElement[bool]]
+Columns = Sequence[SQLColumnExpression[Any]]
+
+EVERYBODY: Final[Columns] = (ActivityDay.commits, ActivityDay.additions, ActivityDay.deletions)
+OWN: Final[Columns] = (
+    ActivityDay.own_commits,
+    ActivityDay.own_additions,
+    ActivityDay.own_deletions,
+)
 
 
 def fetch_days(
-    conditions: Conditions, first: date | None = None, last: date | None = None
+    conditions: Conditions,
+    first: date | None = None,
+    last: date | None = None,
+    columns: Columns = EVERYBODY,
 ) -> dict[date, Changes]:
-    """Return the changes of each day that has a commit, in order; both ends are included."""
-    sums = [
-        func.sum(column)
-        for column in (ActivityDay.commits, ActivityDay.additions, ActivityDay.deletions)
-    ]
+    """Return the changes of each day that has a commit, in order; both ends are included.
+
+    `columns` are those of everybody's commits, or of one's OWN.
+    """
+    sums = [func.sum(column) for column in columns]
     query = (
         select(ActivityDay.day, *sums)
         .join(Project)
         .where(*conditions, *_between(first, last))
         .group_by(ActivityDay.day)
+        .having(sums[0] > 0)
         .order_by(ActivityDay.day)
     )
     # PostgreSQL adds whole numbers up to a Decimal.
     return {day: Changes(*map(int, changes)) for day, *changes in db.session.execute(query)}
+
+
+def knows_own(conditions: Conditions) -> bool:
+    """Tell whether it is known whose commits are one's own; of no project there are none."""
+    known, projects = db.session.execute(
+        select(func.count(Project.own_commits), func.count()).where(*conditions)
+    ).one()
+    return bool(known or not projects)
 
 
 def fetch_commits_by_day(

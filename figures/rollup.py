@@ -26,11 +26,13 @@ from models import Project, RefreshJob, RefreshStatus, db
 MINUTES = func.coalesce(Project.time_spent_min, 0)
 LOC = func.coalesce(Project.loc, 0)
 COMMITS = func.coalesce(Project.commit_count, 0)
+# None where no project has it: nobody said whose commits are one's own.
+OWN = ("own_commits", "own_active_days", "own_churn", "bot_commits")
 LANGUAGE = func.coalesce(Project.primary_language, "Unknown")
 
 
 def compute(private_mode: PrivateMode = PrivateMode.SHOW) -> dict[str, Any]:
-    """Return the rollup; a figure that is not known counts as 0.
+    """Return the rollup; a figure that is not known counts as 0, one of OWN as nothing.
 
     Hours, percentages, averages and sizes have one decimal, halves rounded up. Ties go to the name
     that sorts first.
@@ -46,6 +48,10 @@ def compute(private_mode: PrivateMode = PrivateMode.SHOW) -> dict[str, Any]:
         "total_commits": total.commits,
         "total_active_days": total.active_days,
         "total_code_churn": total.churn,
+        "own_commits": total.own_commits,
+        "own_active_days": total.own_active_days,
+        "own_churn": total.own_churn,
+        "bot_commits": total.bot_commits,
         "average_project_size_kb": _ratio(Fraction(total.size), count),
         "project_with_most_loc": _most_loc(private_mode),
         "project_with_most_time": _most_time(private_mode),
@@ -107,6 +113,7 @@ def _totals(private_mode: PrivateMode) -> Any:
             total(Project.active_days, "active_days"),
             total(Project.code_churn, "churn"),
             total(Project.repository_size_kb, "size"),
+            *(func.sum(getattr(Project, name)).label(name) for name in OWN),
         ).where(*counted(private_mode))
     ).one()
     # PostgreSQL adds whole numbers up to a Decimal, which JSON does not know.
@@ -114,6 +121,8 @@ def _totals(private_mode: PrivateMode) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if value is None:
+        return None
     return int(value) if value == int(value) else float(value)
 
 

@@ -16,6 +16,7 @@ from github_api.types import (
     Repository,
     RetryPolicy,
     Selection,
+    User,
     limit_languages,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "Repository",
     "RetryPolicy",
     "Selection",
+    "User",
     "connect",
     "limit_languages",
 ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from glob import escape
 from urllib.parse import urlsplit
+
+from github_api.types import User
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -22,6 +25,17 @@ def find_origin(url: str) -> Origin | None:
     if not parts.hostname or "@" in parts.netloc:
         return None
     return parts.scheme, parts.hostname, port
+
+
+def noreply_patterns(user: User, api_url: str) -> tuple[str, str]:
+    """Return patterns, in lower case, of the addresses that GitHub gives a user to commit under."""
+    origin = find_origin(api_url)
+    host = origin[1].removeprefix("api.") if origin else ""
+    return (
+        f"{escape(user.login.lower())}@users.noreply.{host}",
+        # The name may be one that the user had before.
+        f"{user.user_id}+*@users.noreply.{host}",
+    )
 
 
 def may_have_token(clone_url: str, api_url: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -31,6 +31,7 @@ from github_api.types import (
     Repository,
     RetryPolicy,
     Selection,
+    User,
     read_languages,
     shorten,
 )
@@ -99,8 +100,9 @@ class GitHub:
         """List each owner's repositories, and choose."""
         if not self._selection.owners:
             pages = [(_read_pages(session, "/user/repos", {"affiliation": "owner"}), True)]
+            user = _find_owner(pages[0][0][0])
         else:
-            own = _fetch_login(session, "/user") if self.has_token else None
+            own, user = _fetch_user(session) if self.has_token else (None, None)
             pages = [self._list_owner(session, owner, own) for owner in self._selection.owners]
         found = {
             repository.github_id: repository if is_own else _under_its_owner(repository)
@@ -111,6 +113,7 @@ class GitHub:
             [each for each in found.values() if self._selection.chooses(each)],
             listed=len(found),
             sees_private=self.has_token and all(sees for (_, sees), _ in pages),
+            user=user,
         )
 
     def _list_owner(
@@ -185,12 +188,20 @@ class GitHub:
             raise
 
 
-def _fetch_login(session: Session, path: str) -> str:
-    _, facts = session.get(path)
-    login = facts.get("login") if isinstance(facts, dict) else None
+def _fetch_user(session: Session) -> tuple[str, User | None]:
+    """Return the login of the token's user, and all of the user where GitHub tells the id, too."""
+    _, facts = session.get("/user")
+    facts = facts if isinstance(facts, dict) else {}
+    login, user_id = facts.get("login"), facts.get("id")
     if not isinstance(login, str):
         raise GitHubUnavailable(UNREADABLE)
-    return login
+    return login, User(login, user_id) if type(user_id) is int else None
+
+
+def _find_owner(own: Iterable[Repository]) -> User | None:
+    """Return the owner of repositories that are all the token's user's."""
+    found = ((each.owner, each.owner_id) for each in own)
+    return next((User(login, user_id) for login, user_id in found if login and user_id), None)
 
 
 def _under_its_owner(repository: Repository) -> Repository:

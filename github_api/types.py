@@ -79,6 +79,7 @@ class Repository:
     owner: str = ""
     fork: bool = False
     language: str | None = field(default=None, compare=False)
+    owner_id: int | None = field(default=None, compare=False)
     listed_at: datetime | None = field(default=None, compare=False)
 
     @classmethod
@@ -110,6 +111,7 @@ class Repository:
             owner=_owner(entry),
             fork=entry.get("fork") is True,
             language=shorten(_text(entry.get("language")) or "", MAX_LANGUAGE_NAME) or None,
+            owner_id=_owner_id(entry),
             listed_at=listed_at,
         )
 
@@ -154,15 +156,24 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class User:
+    """The token's user."""
+
+    login: str
+    user_id: int
+
+
+@dataclass(frozen=True)
 class Listing:
     """The chosen repositories, and how many were listed to choose from.
 
-    sees_private is False for a token without that scope, and without a token.
+    sees_private is False for a token without that scope, and without a token. user is the token's.
     """
 
     repositories: list[Repository]
     listed: int
     sees_private: bool
+    user: User | None = None
 
 
 def read_languages(answer: object) -> dict[str, int]:
@@ -214,6 +225,12 @@ def _owner(entry: Mapping[str, Any]) -> str:
     owner = entry.get("owner")
     login = _text(owner.get("login")) if isinstance(owner, dict) else None
     return login or (_text(entry.get("full_name")) or "").rpartition("/")[0]
+
+
+def _owner_id(entry: Mapping[str, Any]) -> int | None:
+    owner = entry.get("owner")
+    found = owner.get("id") if isinstance(owner, dict) else None
+    return found if type(found) is int else None
 
 
 def _timestamp(value: object) -> datetime | None:

@@ -67,8 +67,8 @@ def measure(
     """Measure a repository: all of its history, or only what is new after the commit `since`.
 
     Which of the two it was is told by the answer's `since`: everything is read when the new
-    commits cannot be told for certain, or when `.gitattributes` or `.gitmodules` has changed, by
-    which git may count the lines of old commits differently. `file_counts` are those of `since`, by
+    commits cannot be told for certain, or when `.gitattributes`, `.gitmodules` or `.mailmap` has
+    changed, by which old commits may count differently. `file_counts` are those of `since`, by
     the same counter: with them, only files that have changed are fetched and counted.
     It waits for its turn under the limits of the options: once to clone, and once more for what
     costs the processor's time.

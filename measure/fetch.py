@@ -24,9 +24,9 @@ the blobs; and it needs nothing of the server but what every git server has.
 MOST_NEW = 100_000
 """New commits whose names are held in memory; with more, everything is read instead."""
 
-# What git reads from the head to tell how the lines of all commits count: attributes decide what
-# is binary, and `ignore` in .gitmodules which submodules are shown.
-RULES = (":(glob)**/.gitattributes", ":(top,literal).gitmodules")
+# What git reads from the head to tell how all commits count: attributes decide what is binary,
+# `ignore` in .gitmodules which submodules are shown, and .mailmap who an author is.
+RULES = (":(glob)**/.gitattributes", ":(top,literal).gitmodules", ":(top,literal).mailmap")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class Options:
     """Say how to measure: folder names to leave out, limits of time in seconds, where programs are.
 
     `memory_mb` limits each program, `max_repo_mb` what is checked out. `preload_cloc` allows
-    measure.cloc_server.
+    measure.cloc_server. `author_patterns` are those of Authors.
     `search_path` is a PATH; `scratch` is the folder that clone folders are made in (None: the
     system's folder for temporary files). `cloning` and `counting` limit how many measurements have
     a clone on the disk, and how many of those use the processor (None: any number).
@@ -34,6 +34,7 @@ class Options:
     preload_cloc: bool = True
     cloning: Limit | None = None
     counting: Limit | None = None
+    author_patterns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,27 @@ class Day:
 
 
 @dataclass(frozen=True)
+class Own:
+    """Hold the sums over the commits that are one's own, and the same by day as in History."""
+
+    commits: int
+    additions: int
+    deletions: int
+    days: dict[date, Day]
+
+    @property
+    def churn(self) -> int:
+        """Return lines added plus lines deleted."""
+        return self.additions + self.deletions
+
+
+@dataclass(frozen=True)
 class History:
     """Hold the sums over commits, and the same by UTC day of the committer's timestamp.
 
     A commit without a readable timestamp is in the sums but in no day, so the days may add up to
     less. `first_commit` and `last_commit` are the earliest and latest timestamps, aware, in UTC.
+    `own` is None where nobody said whose commits are one's own; bots' are in neither.
     """
 
     commits: int
@@ -72,6 +89,8 @@ class History:
     first_commit: datetime | None
     last_commit: datetime | None
     days: dict[date, Day]
+    own: Own | None = None
+    bot_commits: int = 0
 
     @property
     def churn(self) -> int:

@@ -14,7 +14,7 @@ from errors import CommandError
 from .command import run
 from .figures import Options
 
-COUNTING_VERSION = 2
+COUNTING_VERSION = 3
 """Raised when this program's own way of counting changes, so that stored figures are renewed."""
 
 VERSION_TIMEOUT = 30
@@ -24,7 +24,9 @@ def fingerprint(counter: str, options: Options) -> str:
     """Return a short hex word that changes whenever the same commit could measure differently."""
     # git's defaults for renames and diffs, which decide what numstat says, change with its version.
     git = _git_version(options.search_path)
-    facts = json.dumps([COUNTING_VERSION, counter, git, sorted(options.exclude_dirs)])
+    authors = options.author_patterns
+    own = None if authors is None else sorted(authors)
+    facts = json.dumps([COUNTING_VERSION, counter, git, sorted(options.exclude_dirs), own])
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 

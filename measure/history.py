@@ -1,27 +1,29 @@
 """One pass over the history: commits, days, lines added and deleted.
 
-Reads what `git log` and `git diff-tree` write with `-z --numstat --format=@%ct`, in which
-everything ends in NUL:
+Reads what `git log` and `git diff-tree` write with `-z --numstat` and FORMAT, in which everything
+ends in NUL:
 
-    @<seconds or nothing>                    a commit
+    @<seconds or nothing> LF <author's address> LF <author's name>      a commit
     <added> TAB <deleted> TAB <path>         a file; the first of a commit has LF before it
     <added> TAB <deleted> TAB, <old>, <new>  a renamed file
 
 Names are skipped by their place, never looked at for meaning, so no name can pass for a commit.
+Authors are those that the head's .mailmap gives; git lets no line feed into them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 
 from errors import MeasureError
 
-from .figures import Day, History
+from .authors import Author, Authors
+from .figures import Day, History, Own
 
-FORMAT = "--format=@%ct"
+FORMAT = "--format=@%ct%n%aE%n%aN"
 EPOCH = date(1970, 1, 1)
 LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z, the last that datetime holds
 SECONDS_OF_A_DAY = 86400
@@ -29,13 +31,15 @@ CACHED_FOLDERS = 100_000
 LONGEST_TEXT = 4 << 20  # bytes; the names in a tree may be of any length
 
 
-def read_history(chunks: Iterable[bytes], exclude_dirs: frozenset[str]) -> History:
+def read_history(
+    chunks: Iterable[bytes], exclude_dirs: frozenset[str], authors: Authors | None = None
+) -> History:
     """Sum up the output of git log, given in chunks of any size.
 
     Files below a folder of a name in `exclude_dirs` count nothing; a renamed file is where its new
-    name says. Holds no more than one chunk, the days and the names of some folders.
+    name says. Holds no more than one chunk, the days, and the names of some folders and authors.
     """
-    tally = _Tally()
+    tally = _Tally(authors or Authors(None))
     excluded = folder_check(exclude_dirs)
     additions = deletions = 0
     items = texts(chunks)
@@ -59,14 +63,6 @@ def read_history(chunks: Iterable[bytes], exclude_dirs: frozenset[str]) -> Histo
 
 def add_histories(one: History, other: History) -> History:
     """Return the history of the commits of both, which have none in common."""
-    days = dict(one.days)
-    for day, sums in other.days.items():
-        known = days.get(day, Day(0, 0, 0))
-        days[day] = Day(
-            known.commits + sums.commits,
-            known.additions + sums.additions,
-            known.deletions + sums.deletions,
-        )
     instants = [one.first_commit, one.last_commit, other.first_commit, other.last_commit]
     dated = [instant for instant in instants if instant is not None]
     return History(
@@ -75,32 +71,52 @@ def add_histories(one: History, other: History) -> History:
         deletions=one.deletions + other.deletions,
         first_commit=min(dated, default=None),
         last_commit=max(dated, default=None),
-        days=dict(sorted(days.items())),
+        days=_add_days(one.days, other.days),
+        own=_add_own(one.own, other.own),
+        bot_commits=one.bot_commits + other.bot_commits,
     )
 
 
+def _add_own(one: Own | None, other: Own | None) -> Own | None:
+    if one is None or other is None:
+        return None
+    return Own(
+        commits=one.commits + other.commits,
+        additions=one.additions + other.additions,
+        deletions=one.deletions + other.deletions,
+        days=_add_days(one.days, other.days),
+    )
+
+
+def _add_days(one: Mapping[date, Day], other: Mapping[date, Day]) -> dict[date, Day]:
+    days = dict(one)
+    for day, sums in other.items():
+        known = days.get(day, Day(0, 0, 0))
+        days[day] = Day(
+            known.commits + sums.commits,
+            known.additions + sums.additions,
+            known.deletions + sums.deletions,
+        )
+    return dict(sorted(days.items()))
+
+
 @dataclass
-class _Tally:
+class _Sums:
+    """Add up commits, by day as well."""
+
     commits: int = 0
     additions: int = 0
     deletions: int = 0
-    first: int | None = None
-    last: int | None = None
     days: dict[int, list[int]] = field(default_factory=dict)
     day: list[int] | None = None
 
-    def begin_commit(self, header: bytes) -> None:
+    def begin_commit(self, day: int | None) -> None:
         """Count a commit; one without a timestamp belongs to no day."""
         self.commits += 1
         self.day = None
-        digits = header[1:]
-        if not digits.isdigit():
-            return
-        second = min(int(digits[:20]), LAST_SECOND)
-        self.first = second if self.first is None else min(self.first, second)
-        self.last = second if self.last is None else max(self.last, second)
-        self.day = self.days.setdefault(second // SECONDS_OF_A_DAY, [0, 0, 0])
-        self.day[0] += 1
+        if day is not None:
+            self.day = self.days.setdefault(day, [0, 0, 0])
+            self.day[0] += 1
 
     def add_lines(self, additions: int, deletions: int) -> None:
         """Add the lines of the commit that was begun last."""
@@ -110,15 +126,62 @@ class _Tally:
             self.day[1] += additions
             self.day[2] += deletions
 
-    def history(self) -> History:
+    def by_day(self) -> dict[date, Day]:
         days = {EPOCH + timedelta(number): Day(*sums) for number, sums in self.days.items()}
+        return dict(sorted(days.items()))
+
+
+@dataclass
+class _Tally:
+    """Add up all commits, those that are one's own, and bots'."""
+
+    authors: Authors
+    all: _Sums = field(default_factory=_Sums)
+    own: _Sums = field(default_factory=_Sums)
+    bot_commits: int = 0
+    first: int | None = None
+    last: int | None = None
+    is_own: bool = False
+
+    def begin_commit(self, header: bytes) -> None:
+        """Count a commit."""
+        digits, _, author = header[1:].partition(b"\n")
+        day = self._date(digits)
+        self.all.begin_commit(day)
+        whose = self.authors.find(author)
+        self.bot_commits += whose is Author.BOT
+        self.is_own = whose is Author.OWN
+        if self.is_own:
+            self.own.begin_commit(day)
+
+    def _date(self, digits: bytes) -> int | None:
+        """Note a commit's second, and return its day."""
+        if not digits.isdigit():
+            return None
+        second = min(int(digits[:20]), LAST_SECOND)
+        self.first = second if self.first is None else min(self.first, second)
+        self.last = second if self.last is None else max(self.last, second)
+        return second // SECONDS_OF_A_DAY
+
+    def add_lines(self, additions: int, deletions: int) -> None:
+        """Add the lines of the commit that was begun last."""
+        self.all.add_lines(additions, deletions)
+        if self.is_own:
+            self.own.add_lines(additions, deletions)
+
+    def history(self) -> History:
+        own = self.own
         return History(
-            commits=self.commits,
-            additions=self.additions,
-            deletions=self.deletions,
+            commits=self.all.commits,
+            additions=self.all.additions,
+            deletions=self.all.deletions,
             first_commit=_instant(self.first),
             last_commit=_instant(self.last),
-            days=dict(sorted(days.items())),
+            days=self.all.by_day(),
+            own=Own(own.commits, own.additions, own.deletions, own.by_day())
+            if self.authors.knows_own
+            else None,
+            bot_commits=self.bot_commits,
         )
 
 

@@ -17,6 +17,7 @@ from .history import texts
 from .trees import Counts
 
 CHANGED = re.compile(rb":(\d{6}) (\d{6}) ([0-9a-f]+) ([0-9a-f]+) ")
+RULES = (b".gitattributes", b".gitmodules", b".mailmap")  # what git itself reads
 NO_BLOB = (b"000000", b"160000")  # no file, and a submodule
 DIFF_TREE = ("diff-tree", "--stdin", "--raw", "-r", "--root", "--no-abbrev", "--no-renames")
 
@@ -64,7 +65,7 @@ def _fetch_needed(git: Git, listing: Listing, new: Sequence[str], known: Counts)
             facts, _, name = record.partition(b"\t")
             blob = facts.rpartition(b" ")[2]
             last = name.rpartition(b"/")[2]
-            if (blob, last) not in known or last in (b".gitattributes", b".gitmodules"):
+            if (blob, last) not in known or last in RULES:
                 needed.add(blob)
     try:
         git.fetch_blobs(needed | _changed(git, new))

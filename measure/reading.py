@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from .authors import Authors
 from .checkout import Listing, check_out_attributes
 from .figures import History
 from .git import Git, GitFailed, commit_names
@@ -41,25 +42,31 @@ def read(git: Git, listing: Listing, head: str, new: Sequence[str] | None = None
 
 
 def _read(git: Git, work_tree: Path, head: str, new: Sequence[str] | None) -> History:
+    # The work tree holds no .mailmap, and a repository without one names none.
+    git_options = ["-c", f"mailmap.blob={head}:.mailmap"]
     if new is not None:
         # Not `git log since..head`: where dates are out of order, it names old commits as well.
         shares, _ = _deal_out(git, new, 2 if len(new) >= SPLIT_FROM and _cores() > 1 else 1)
-        return _sum_shares(git, work_tree, shares)
+        return _sum_shares(git, work_tree, git_options, shares)
     if _cores() > 1 and _may_be_long(git):
         shares, commits = _deal_out(git, commit_names(git, head), 2)
         if commits >= SPLIT_FROM:
-            return _sum_shares(git, work_tree, shares)
-    return _sum(git, work_tree, [*LOG, head, "--"])
+            return _sum_shares(git, work_tree, git_options, shares)
+    return _sum(git, work_tree, [*git_options, *LOG, head, "--"])
 
 
-def _sum_shares(git: Git, work_tree: Path, shares: Sequence[Path]) -> History:
-    sums = [partial(_sum, git, work_tree, DIFF_TREE, share) for share in shares]
+def _sum_shares(
+    git: Git, work_tree: Path, git_options: Sequence[str], shares: Sequence[Path]
+) -> History:
+    arguments = [*git_options, *DIFF_TREE]
+    sums = [partial(_sum, git, work_tree, arguments, share) for share in shares]
     return add_histories(*run_concurrently(git.scope, *sums)) if len(sums) == 2 else sums[0]()
 
 
 def _sum(git: Git, work_tree: Path, arguments: Sequence[str], stdin: Path | None = None) -> History:
+    authors = Authors(git.options.author_patterns)
     with contextlib.closing(git.stream(arguments, work_tree, stdin)) as chunks:
-        return read_history(chunks, git.options.exclude_dirs)
+        return read_history(chunks, git.options.exclude_dirs, authors)
 
 
 def _may_be_long(git: Git) -> bool:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import SQLColumnExpression, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from database.transaction import in_chunks, run_in_transaction
 from database.types import utc_now
 from errors import Superseded, TokenRefused
 from github_api import OTHER, Repository, limit_languages
-from measure import Count, Figures, History, whole_minutes
+from measure import Count, Day, Figures, History, whole_minutes
 from models import ActivityDay, FileCounts, Growth, Project
 
 # How long after a push its second is certainly over, on whichever of GitHub's machines.
@@ -182,29 +182,37 @@ def _row_of(session: Session, repository: Repository) -> Project:
 
 
 def _save_history(session: Session, row: Project, figures: Figures) -> None:
-    history = figures.history
+    history, own = figures.history, figures.history.own
     if figures.since is None:
         session.execute(delete(ActivityDay).where(ActivityDay.project_id == row.id))
-        row.commit_count = history.commits
-        row.code_churn = history.churn
-        row.first_commit_date = history.first_commit
-        row.last_commit_date = history.last_commit
+        row.commit_count = row.code_churn = row.bot_commits = 0
+        row.first_commit_date = row.last_commit_date = None
+        row.own_commits = row.own_churn = None if own is None else 0
     elif row.head_sha != figures.since:
         raise Superseded("the figures to add to have changed")
-    else:
-        row.commit_count = (row.commit_count or 0) + history.commits
-        row.code_churn = (row.code_churn or 0) + history.churn
-        instants = [row.first_commit_date, row.last_commit_date]
-        instants += [history.first_commit, history.last_commit]
-        dated = [instant for instant in instants if instant is not None]
-        row.first_commit_date = min(dated, default=None)
-        row.last_commit_date = max(dated, default=None)
+    row.commit_count = (row.commit_count or 0) + history.commits
+    row.code_churn = (row.code_churn or 0) + history.churn
+    row.bot_commits = (row.bot_commits or 0) + history.bot_commits
+    if own is not None:
+        row.own_commits = (row.own_commits or 0) + own.commits
+        row.own_churn = (row.own_churn or 0) + own.churn
+    instants = [row.first_commit_date, row.last_commit_date]
+    instants += [history.first_commit, history.last_commit]
+    dated = [instant for instant in instants if instant is not None]
+    row.first_commit_date = min(dated, default=None)
+    row.last_commit_date = max(dated, default=None)
     _add_days(session, row, history)
-    row.active_days = session.scalar(
-        select(func.count()).select_from(ActivityDay).where(ActivityDay.project_id == row.id)
+    row.active_days = _count_days(session, row, ActivityDay.commits)
+    row.own_active_days = (
+        None if own is None else _count_days(session, row, ActivityDay.own_commits)
     )
     row.time_spent_min = _minutes(row)
     row.head_sha = figures.head_sha
+
+
+def _count_days(session: Session, row: Project, commits: SQLColumnExpression[int | None]) -> int:
+    days = select(func.count()).select_from(ActivityDay)
+    return session.scalar(days.where(ActivityDay.project_id == row.id, commits > 0)) or 0
 
 
 def _save_count(row: Project, count: Count) -> None:
@@ -238,24 +246,24 @@ def _add_days(session: Session, row: Project, history: History) -> None:
         )
     }
     new = []
-    for date, figures in history.days.items():
-        if date in there:
-            day = there[date]
-            day.commits += figures.commits
-            day.additions += figures.additions
-            day.deletions += figures.deletions
+    for each in history.days:
+        values = _values(history, each)
+        if each in there:
+            day = there[each]
+            for name, value in values.items():
+                if value is not None:
+                    setattr(day, name, (getattr(day, name) or 0) + value)
         else:
-            new.append(
-                {
-                    "project_id": row.id,
-                    "day": date,
-                    "commits": figures.commits,
-                    "additions": figures.additions,
-                    "deletions": figures.deletions,
-                }
-            )
+            new.append({"project_id": row.id, "day": each, **values})
     for chunk in in_chunks(new):
         session.execute(insert(ActivityDay), chunk)
+
+
+def _values(history: History, day: date) -> dict[str, int | None]:
+    """Return a day's columns."""
+    values: dict[str, int | None] = asdict(history.days[day])
+    own = None if history.own is None else asdict(history.own.days.get(day, Day(0, 0, 0)))
+    return values | {f"own_{name}": None if own is None else own[name] for name in values}
 
 
 def _minutes(row: Project) -> int | None:

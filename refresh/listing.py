@@ -12,6 +12,7 @@ import measure
 from config import PrivateMode, Settings
 from errors import GitHubError, Interrupted, Superseded, TokenMissing
 from github_api import Listing, Repository
+from github_api.addresses import noreply_patterns
 from refresh import projects, store
 from refresh.figures import LastMeasurement
 from refresh.measuring import measure_options
@@ -61,6 +62,9 @@ def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, for
         # To ask cloc for its version takes about as long as to ask GitHub for a page.
         counter = pool.submit(measure.best_counter, options)
         listing, listed, gone = _fetch(github, settings.private_repositories)
+    own_addresses: tuple[str, ...] = ()
+    if listing.user is not None:
+        own_addresses = noreply_patterns(listing.user, settings.github_api_url)
     unseen = None
     if not listing.sees_private:
         has_token = settings.github_access_token is not None
@@ -74,9 +78,12 @@ def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, for
         choose=partial(
             choose,
             listed,
-            fingerprint=measure.fingerprint(counter.result(), options),
+            fingerprint=measure.fingerprint(
+                counter.result(), measure_options(settings, own_addresses=own_addresses)
+            ),
             forced=forced,
         ),
+        own_addresses=own_addresses,
         quota=github.quota,
     )
     if unseen is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -44,8 +44,16 @@ T = TypeVar("T")
 EMPTIED = "it had commits, and now git's host shows none of them"
 
 
-def measure_options(settings: Settings, counting: measure.Limit | None = None) -> measure.Options:
-    """Give the part of the settings that measuring needs, and whose turn to count it waits for."""
+def measure_options(
+    settings: Settings,
+    counting: measure.Limit | None = None,
+    own_addresses: Sequence[str] = (),
+) -> measure.Options:
+    """Give the part of the settings that measuring needs, and whose turn to count it waits for.
+
+    ``own_addresses`` are patterns of the addresses that GitHub gives the token's user.
+    """
+    patterns = tuple(dict.fromkeys((*(settings.author_emails or ()), *own_addresses)))
     return measure.Options(
         exclude_dirs=frozenset(settings.exclude_dirs),
         clone_timeout=settings.clone_timeout,
@@ -57,6 +65,7 @@ def measure_options(settings: Settings, counting: measure.Limit | None = None) -
         search_path=settings.search_path,
         cloning=measure.Limit("clone", settings.fetch_concurrency),
         counting=counting,
+        author_patterns=patterns or None,
     )
 
 
@@ -123,7 +132,7 @@ def _measure_in_words(
 ) -> tuple[str | None, Save, TokenRefused | None]:
     """Return why the repository failed, what to save, and a refusal of the token beside that."""
     repository = task.repository
-    options = measure_options(settings, counting)
+    options = measure_options(settings, counting, task.own_addresses)
     try:
         measured, reason = _measure(settings, github, options, task)
     except EmptyRepository:

@@ -72,13 +72,15 @@ def save_listing(
     *,
     unseen: str | None,
     choose: Callable[[dict[int, LastMeasurement]], list[Repository]],
+    own_addresses: Sequence[str],
     quota: Quota | None,
 ) -> tuple[int, int]:
     """Turn a complete listing into rows and tasks, in one transaction.
 
     Projects take over the listing's facts, projects that are gone are deleted, and each repository
     that ``choose`` picks becomes a task. ``unseen`` is why private ones are not listed, None where
-    they are. Returns how many tasks there are and how many repositories.
+    they are; ``own_addresses`` are noted for the tasks. Returns how many tasks there are and how
+    many repositories.
     Raises Superseded when another process has taken the listing over.
     """
 
@@ -101,6 +103,7 @@ def save_listing(
                 total_repositories=len(listed),
                 repositories_processed=len(listed) - len(chosen),
                 planned_at=db_now(),
+                own_addresses=list(own_addresses),
                 **_told(quota),
             )
         )

@@ -31,6 +31,8 @@ class Task:
     repository: Repository
     # Until when GitHub's quota is used up, as far as this refresh knows.
     limited_until: datetime | None = None
+    # Patterns of the addresses that GitHub gives the token's user.
+    own_addresses: tuple[str, ...] = ()
 
 
 def claim_next(refresh_id: str, *, crashed: bool = False) -> Task | None:
@@ -74,7 +76,10 @@ def claim_next(refresh_id: str, *, crashed: bool = False) -> Task | None:
             return None
         refresh = session.execute(
             select(
-                RefreshJob.forced, RefreshJob.rate_limit_remaining, RefreshJob.rate_limit_reset_at
+                RefreshJob.forced,
+                RefreshJob.rate_limit_remaining,
+                RefreshJob.rate_limit_reset_at,
+                RefreshJob.own_addresses,
             ).where(RefreshJob.id == refresh_id)
         ).one()
         return Task(
@@ -83,6 +88,7 @@ def claim_next(refresh_id: str, *, crashed: bool = False) -> Task | None:
             refresh.forced,
             Repository.from_json(row.facts),
             refresh.rate_limit_reset_at if refresh.rate_limit_remaining == 0 else None,
+            tuple(refresh.own_addresses or ()),
         )
 
     return run_in_transaction(claim)

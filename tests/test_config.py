@@ -72,6 +72,7 @@ class TestDefaults:
                 "node_modules",
                 "venv",
             ),
+            author_emails=None,
             private_repositories=PrivateMode.SHOW,
             clone_timeout=600,
             measure_timeout=600,
@@ -403,3 +404,14 @@ def test_only_config_reads_the_environment():
         and ("os.environ" in (source := path.read_text()) or "getenv" in source)
     ]
     assert readers == ["config/__init__.py"]
+
+
+class TestAuthorEmails:
+    def test_accepted(self):
+        settings = read_settings({"AUTHOR_EMAILS": " Me@Example.com,*@acme.com, me@example.com,a*"})
+        assert settings.author_emails == ("me@example.com", "*@acme.com", "a*")
+
+    @pytest.mark.parametrize("value", ["me", "Me <me@example.com>", "me@a b", "a@b@c"])
+    def test_refused(self, value: str):
+        with pytest.raises(ConfigError, match=r"AUTHOR_EMAILS.*neither an address nor a pattern"):
+            read_settings({"AUTHOR_EMAILS": value})

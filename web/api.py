@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from config import PrivateMode, Settings
 from database.engine import NO_DATABASE
 from database.types import to_iso_utc, utc_now
-from errors import RefreshError, TokenWrong
+from errors import BadParameter, RefreshError, TokenWrong
 from figures import activity, growth, rollup
+from figures.days import Days
 from figures.projects import (
     count_projects,
     counted,
@@ -33,9 +34,10 @@ from models import RefreshJob, RefreshStatus, db, recent_jobs
 from refresh import queue, store
 from web.accept import wants_page
 from web.parameters import (
-    TIME_PARAMETERS,
+    ACTIVITY_PARAMETERS,
     GrowthQuery,
     ProjectQuery,
+    TimeQuery,
     links,
     parse_growth_query,
     parse_project_query,
@@ -164,10 +166,10 @@ def show_history(name: str, owner: str | None = None) -> ResponseReturnValue:
     if owner is None and not is_visible(project, _mode()):
         # A project of another owner may be called as this route ends.
         return _project(join_name(name, "history"))
-    query = parse_time_query(request.args)
+    query = parse_time_query(request.args, ACTIVITY_PARAMETERS)
     if not is_visible(project, _mode()):
         return NO_PROJECT, 404
-    days = activity.fetch_days(named(project, _mode()), query.first, query.last)
+    days = _fetch_days(named(project, _mode()), query)
     return {"project": project, **activity.history_to_json(days, query.granularity)}
 
 
@@ -175,14 +177,21 @@ def show_history(name: str, owner: str | None = None) -> ResponseReturnValue:
 @kept
 def show_activity() -> ResponseReturnValue:
     """Return the changes by period, streaks and the busiest weekday of one project or of all."""
-    query = parse_time_query(request.args, ("project", *TIME_PARAMETERS))
+    query = parse_time_query(request.args, ("project", *ACTIVITY_PARAMETERS))
     name = query.project
     if name is not None and not is_visible(name, _mode()):
         return NO_PROJECT, 404
     conditions = counted(_mode()) if name is None else named(name, _mode())
-    days = activity.fetch_days(conditions, query.first, query.last)
+    days = _fetch_days(conditions, query)
     today = utc_now().date()
     return {"project": name, **activity.activity_to_json(days, query.granularity, today)}
+
+
+def _fetch_days(conditions: Sequence[ColumnElement[bool]], query: TimeQuery) -> Days:
+    if query.own and not activity.knows_own(conditions):
+        raise BadParameter("own: it is not known whose commits are one's own; see AUTHOR_EMAILS")
+    columns = activity.OWN if query.own else activity.EVERYBODY
+    return activity.fetch_days(conditions, query.first, query.last, columns)
 
 
 @blueprint.get("/api/growth")

@@ -19,6 +19,7 @@ from web import assets, charts, pictures, words
 from web.accept import EXPORTING, wants_page
 from web.charts.language_bar import language_bar
 from web.page_figures import (
+    authors_in_words,
     fetch_account,
     fetch_table,
     find_project,
@@ -58,6 +59,7 @@ def show_all() -> ResponseReturnValue:
         "dashboard.html",
         account=fetch_account(mode),
         totals=totals(mode),
+        authors=authors_in_words(mode),
         projects=projects,
         project_languages=sorted({project["language"] for project in projects}),
         state=read_state(_settings(), has_projects=bool(projects)),

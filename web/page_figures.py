@@ -87,6 +87,19 @@ def totals(mode: PrivateMode) -> list[Total]:
     ]
 
 
+def authors_in_words(mode: PrivateMode) -> str | None:
+    """Say how many commits are one's own and how many are bots', as far as that is known."""
+    found = rollup.compute(mode)
+    said = []
+    if found["own_commits"] is not None:
+        days, lines = count(found["own_active_days"], "day"), count(found["own_churn"], "line")
+        own = count(found["own_commits"], "own commit")
+        said.append(f"{own} on {days} with {lines} of churn")
+    if found["bot_commits"]:
+        said.append(f"{count(found['bot_commits'], 'commit')} by bots")
+    return ", ".join(said) or None
+
+
 def fetch_table(mode: PrivateMode, today: date) -> list[dict[str, Any]]:
     """Return the projects' rows, newest last commit first."""
     conditions = visible(mode)
@@ -131,6 +144,7 @@ def find_project(name: str, mode: PrivateMode) -> dict[str, Any] | None:
     fields = [
         "name", "url", "private", "archived", "loc", "commits", "active_days", "code_churn",
         "time_spent_minutes", "first_commit", "last_finished", "primary_language",
+        "own_commits", "own_active_days", "own_churn", "bot_commits",
         "repository_size_kb", "loc_source", "head_sha", "measured_at", "stale_reason",
     ]  # fmt: skip
     found = fetch_projects((*visible(mode), Project.name == name), fields=fields)
@@ -189,6 +203,7 @@ def meanings(project: dict[str, Any]) -> list[Meaning]:
             "Lines added and lines deleted by all commits, merges and binary files apart.",
             HISTORY,
         ),
+        *_own_meanings(project),
         Meaning(
             "Time spent",
             _spent(project),
@@ -216,6 +231,21 @@ def meanings(project: dict[str, Any]) -> list[Meaning]:
 def _spent(project: dict[str, Any]) -> str:
     minutes = project["time_spent_minutes"]
     return words.NO_FIGURE if minutes is None else time_span(minutes)
+
+
+def _own_meanings(project: dict[str, Any]) -> list[Meaning]:
+    """Return the figures that tell authors apart, as far as they are known."""
+    texts = {
+        "own_commits": ("Own commits", "Commits whose author is one of those asked for."),
+        "own_active_days": ("Own active days", "Calendar days, in UTC, with one of these."),
+        "own_churn": ("Own code churn", "Lines added and lines deleted by them."),
+        "bot_commits": ("Commits of bots", "Commits whose author is called a bot; none is own."),
+    }
+    return [
+        Meaning(name, f"{project[field]:,}", text, HISTORY)
+        for field, (name, text) in texts.items()
+        if project[field] is not None
+    ]
 
 
 def _day(moment: datetime | None) -> str:

@@ -33,6 +33,7 @@ SORT_COLUMNS: Final[Mapping[str, SQLColumnExpression[Any]]] = {
 }
 ASCENDING_BY_DEFAULT: Final = ("name", "primary_language")
 TIME_PARAMETERS: Final = ("from", "to", "by")
+ACTIVITY_PARAMETERS: Final = (*TIME_PARAMETERS, "own")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class TimeQuery:
     first: date | None
     last: date | None
     granularity: Granularity
+    own: bool
 
 
 def parse_time_query(
@@ -94,6 +96,7 @@ def parse_time_query(
         first=first,
         last=last,
         granularity=Granularity(values.read("by", one_of(tuple(Granularity)), "month")),
+        own=values.read("own", boolean, False),
     )
 
 

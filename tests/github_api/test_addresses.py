@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from github_api.addresses import find_origin, may_have_token
+from github_api import User
+from github_api.addresses import find_origin, may_have_token, noreply_patterns
 from tests.support.client import projects, refresh
 from tests.support.git_server import GitServer
 from tests.support.world import World
@@ -37,6 +38,20 @@ def test_the_token_goes_to_the_apis_own_scheme_host_and_port(
     clone_url: str, api_url: str, trusted: bool
 ):
     assert may_have_token(clone_url, api_url) is trusted
+
+
+@pytest.mark.parametrize(
+    ("api_url", "host"),
+    [
+        ("https://api.github.com", "github.com"),
+        ("https://ghe.example:8443/api/v3", "ghe.example"),
+    ],
+)
+def test_github_gives_a_user_addresses_on_its_own_host(api_url: str, host: str):
+    assert noreply_patterns(User("Octo-Cat", 7), api_url) == (
+        f"octo-cat@users.noreply.{host}",
+        f"7+*@users.noreply.{host}",
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from tests.support.repos import git_environment
+
+BOT = r"\[bot\]"
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,19 @@ class Truth:
     loc: int | None
 
 
-def ask(url: str, folder: Path, exclude_dirs: Iterable[str] = (), *, count: bool = True) -> Truth:
-    """Clone a repository plainly below `folder` and find its figures out by hand."""
+def ask(
+    url: str,
+    folder: Path,
+    exclude_dirs: Iterable[str] = (),
+    *,
+    count: bool = True,
+    authors: Sequence[str] | None = None,
+) -> Truth:
+    """Clone a repository plainly below `folder` and find its figures out by hand.
+
+    `authors` are patterns of `git log --author`: only commits that one of them finds are looked
+    at, those of bots apart.
+    """
     clone = folder / "plain-clone"
     shutil.rmtree(clone, ignore_errors=True)
     _run(["git", "clone", "--quiet", url, str(clone)], folder)
@@ -41,14 +54,18 @@ def ask(url: str, folder: Path, exclude_dirs: Iterable[str] = (), *, count: bool
     days: dict[date, Counter[str]] = {}
     total: Counter[str] = Counter()
     stamps = []
-    for stamp, lines in _commits(clone):
+    chosen = None if authors is None else _by(clone, authors) - _by(clone, [BOT])
+    for commit, stamp, lines in _commits(clone):
+        if chosen is not None and commit not in chosen:
+            continue
         counts = Counter(_lines(lines, excluded))
         counts["commits"] = 1
         total += counts
         if stamp is not None:
             stamps.append(stamp)
             days.setdefault(stamp.date(), Counter()).update(counts)
-    assert total["commits"] == int(_run(["git", "rev-list", "--count", "HEAD"], clone))
+    if authors is None:
+        assert total["commits"] == int(_run(["git", "rev-list", "--count", "HEAD"], clone))
     truth = Truth(
         commits=total["commits"],
         additions=total["additions"],
@@ -64,22 +81,38 @@ def ask(url: str, folder: Path, exclude_dirs: Iterable[str] = (), *, count: bool
     return truth
 
 
-def _commits(clone: Path) -> Iterator[tuple[datetime | None, list[str]]]:
+def count_bots(url: str, folder: Path) -> int:
+    """Clone a repository and count what `git log --author` finds of bots."""
+    clone = folder / "plain-clone"
+    _run(["git", "clone", "--quiet", url, str(clone)], folder)
+    found = len(_by(clone, [BOT]))
+    shutil.rmtree(clone)
+    return found
+
+
+def _by(clone: Path, authors: Sequence[str]) -> set[str]:
+    options = [f"--author={author}" for author in authors]
+    log = _run(["git", "log", "-i", "-E", "--format=%H", *options], clone) if authors else b""
+    return set(log.decode().split())
+
+
+def _commits(clone: Path) -> Iterator[tuple[str, datetime | None, list[str]]]:
     # Names are quoted as git quotes them: no name holds a line feed or a tab, and no line of a
     # name can look like a commit's.
     log = _run(["git", "log", "--numstat", "--format=commit %H %ct"], clone).decode()
+    commit = ""
     stamp: datetime | None = None
     lines: list[str] | None = None
     for line in log.splitlines():
-        if match := re.fullmatch(r"commit [0-9a-f]{40} (\d*)", line):
+        if match := re.fullmatch(r"commit ([0-9a-f]{40}) (\d*)", line):
             if lines is not None:
-                yield stamp, lines
-            stamp, lines = _instant(match[1]), []
+                yield commit, stamp, lines
+            commit, stamp, lines = match[1], _instant(match[2]), []
         elif line:
             assert lines is not None
             lines.append(line)
     if lines is not None:
-        yield stamp, lines
+        yield commit, stamp, lines
 
 
 def _instant(digits: str) -> datetime | None:

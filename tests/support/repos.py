@@ -256,7 +256,7 @@ class RepoBuilder:
         # A ref that is there becomes the parent unless it is reset first.
         stream = [b"reset %s" % self._ref().encode()] if not parents else []
         stream.append(b"commit %s" % self._ref().encode())
-        stream.append(b"author %s %s" % (author.encode(), stamp))
+        stream.append(b"author %s %s" % (os.fsencode(author), stamp))
         stream.append(b"committer %s %s" % (IDENTITY.encode(), stamp))
         stream.append(data(text))
         for word, parent in zip((b"from", *[b"merge"] * len(parents)), parents, strict=False):

@@ -77,6 +77,10 @@ _MESSAGES: Mapping[str, tuple[str, Callable[[Figures], str | None]]] = {
     "commits": ("commits", lambda f: _number(f.commits)),
     "active-days": ("active days", lambda f: _number(f.active_days)),
     "churn": ("code churn", lambda f: _number(f.churn)),
+    "own-commits": ("own commits", lambda f: _number(f.own_commits)),
+    "own-active-days": ("own active days", lambda f: _number(f.own_active_days)),
+    "own-churn": ("own code churn", lambda f: _number(f.own_churn)),
+    "bot-commits": ("bot commits", lambda f: _number(f.bot_commits)),
     "time-spent": (
         "time spent",
         lambda f: None if f.time_spent_minutes is None else time_span(f.time_spent_minutes),

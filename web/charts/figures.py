@@ -14,6 +14,10 @@ class Figures:
     commits: int | None = None
     active_days: int | None = None
     churn: int | None = None
+    own_commits: int | None = None
+    own_active_days: int | None = None
+    own_churn: int | None = None
+    bot_commits: int | None = None
     time_spent_minutes: int | None = None
     last_commit: date | None = None
     language: str | None = None

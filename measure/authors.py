@@ -1,0 +1,48 @@
+"""Whose a commit is: one's own, a bot's, or somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum, auto
+from fnmatch import fnmatchcase
+
+BOT = b"[bot]"
+CACHED_AUTHORS = 100_000
+
+
+class Author(Enum):
+    """Name the kinds of authors."""
+
+    OWN = auto()
+    BOT = auto()
+    OTHER = auto()
+
+
+class Authors:
+    """Tell authors apart by their names and addresses, and remember the answers.
+
+    `patterns` are patterns in lower case of the addresses that are one's own; None where nobody
+    said whose are.
+    """
+
+    def __init__(self, patterns: Iterable[str] | None) -> None:
+        self.knows_own = patterns is not None
+        self._patterns = tuple(patterns or ())
+        self._known: dict[bytes, Author] = {}
+
+    def find(self, author: bytes) -> Author:
+        """Return whose a commit is, given its author's address, a line feed, and the name."""
+        found = self._known.get(author)
+        if found is None:
+            if len(self._known) >= CACHED_AUTHORS:
+                self._known.clear()
+            found = self._known[author] = self._find(author)
+        return found
+
+    def _find(self, author: bytes) -> Author:
+        if BOT in author.lower():
+            return Author.BOT
+        address = author.partition(b"\n")[0].decode(errors="replace").lower()
+        if any(fnmatchcase(address, pattern) for pattern in self._patterns):
+            return Author.OWN
+        return Author.OTHER
