@@ -27,7 +27,7 @@ from log import configure_logging
 from models import Project, RefreshStatus
 from refresh import store
 from refresh.running import signals_interrupt, stop_running
-from web import api, dashboard, embeds
+from web import api, dashboard, embeds, webhook
 from web.access import control_access
 from web.errors import register_error_handlers
 from web.listening import check_address, own_names
@@ -60,6 +60,7 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     app.register_blueprint(api.blueprint)
     app.register_blueprint(dashboard.blueprint)
     app.register_blueprint(embeds.blueprint)
+    app.register_blueprint(webhook.blueprint)
     control_access(app, settings)
     keep_responses(app, settings)
     register_error_handlers(app)

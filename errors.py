@@ -21,6 +21,7 @@ ProjectTrackerError
     ├── TokenMissing            neither GITHUB_ACCESS_TOKEN nor GITHUB_OWNERS is set
     ├── RefreshTooSoon          a forced refresh too soon after the last one
     ├── TokenWrong              the bearer token of REFRESH_TOKEN is missing or wrong
+    ├── SignatureWrong          a webhook's signature is missing or wrong
     ├── OriginRefused           a page of an origin that is not listed asks for a change
     ├── QueueUnavailable        Redis did not answer
     └── Superseded              another process has taken this piece of work over
@@ -159,6 +160,15 @@ class TokenWrong(RefreshError):
 
     def __init__(self) -> None:
         super().__init__("this needs the header `Authorization: Bearer <REFRESH_TOKEN>`")
+
+
+class SignatureWrong(RefreshError):
+    """Tell that an event was not signed with GITHUB_WEBHOOK_SECRET."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this needs X-Hub-Signature-256, made with the secret that GITHUB_WEBHOOK_SECRET holds"
+        )
 
 
 class OriginRefused(RefreshError):

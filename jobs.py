@@ -30,8 +30,8 @@ from errors import (
     TokenMissing,
 )
 from log import log_context
-from models import RefreshJob, RefreshStatus
-from refresh import listing, measuring, queue, store, tasks
+from models import RefreshJob, RefreshKind, RefreshStatus
+from refresh import listing, measuring, queue, store, tasks, wanted
 from refresh.drain import Drain, LogObserver, Observer
 from refresh.heartbeat import Heartbeat
 from refresh.running import running_here
@@ -67,11 +67,11 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
     if not settings.knows_what_to_list:
         raise TokenMissing
     carried_on = carry_on(settings, LogObserver())
-    if carried_on is not None:
+    if carried_on is not None and carried_on.kind == RefreshKind.FULL:
         return RefreshResult(Outcome.RAN, carried_on)
     store.end_abandoned(store.ANSWER_WITHIN)
     active = store.find_active(store.ANSWER_WITHIN)
-    if active is not None:
+    if active is not None and active.kind == RefreshKind.FULL:
         return RefreshResult(Outcome.JOINED, active)
     recent = _find_recent(settings)
     if recent is not None:
@@ -82,6 +82,11 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
     if forced:
         _check_force_interval(settings)
     refresh, is_new = store.open_refresh(forced)
+    if not is_new and refresh.kind == RefreshKind.SINGLE:
+        wanted.want_everything(forced=forced)
+        if store.find_active() is None:
+            # It ended before it could see the wish.
+            refresh, is_new = store.open_refresh(forced)
     if not is_new:
         return RefreshResult(Outcome.JOINED, refresh)
     with log_context(refresh=refresh.id):
@@ -102,7 +107,7 @@ def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> Ref
     if not settings.knows_what_to_list:
         raise TokenMissing
     carried_on = carry_on(settings, observer)
-    if carried_on is not None:
+    if carried_on is not None and carried_on.kind == RefreshKind.FULL:
         return carried_on
     store.end_abandoned()
     refresh, is_new = store.open_refresh(forced)
@@ -124,6 +129,24 @@ def carry_on(settings: Settings, observer: Observer) -> RefreshJob | None:
         return run_here(settings, dead.id, observer)
 
 
+def measure_wanted(settings: Settings) -> None:
+    """Start the refresh that GitHub's events ask for, if it is due: on the queue, or else here.
+
+    Raises Interrupted when the process is asked to stop.
+    """
+    carry_on(settings, LogObserver())
+    refresh = store.open_wanted()
+    if refresh is None:
+        return
+    with log_context(refresh=refresh.id):
+        try:
+            queue.enqueue_listing(settings, refresh.id)
+        except QueueUnavailable as error:
+            if settings.redis_url is not None:
+                log.warning("%s: this refresh runs here", error)
+            run_here(settings, refresh.id, LogObserver())
+
+
 def update_project_stats_async(refresh_id: str) -> None:
     """List the repositories of a refresh and put a job for each one to measure on the queue."""
     app, settings = _context()
@@ -141,7 +164,7 @@ def update_project_stats_async(refresh_id: str) -> None:
             log.warning("the refresh is left to be carried on: %s", error)
             return
     if count is not None:
-        _close(refresh_id)
+        _close_and_follow(settings, refresh_id)
 
 
 def measure_next_async(refresh_id: str) -> None:
@@ -160,7 +183,7 @@ def measure_next_async(refresh_id: str) -> None:
         except Interrupted as error:
             log.warning("repositories are handed back: %s", error)
             return
-    _close(refresh_id)
+    _close_and_follow(settings, refresh_id)
 
 
 def refresh_if_due(app: Flask, schedule: Schedule) -> None:
@@ -173,6 +196,7 @@ def refresh_if_due(app: Flask, schedule: Schedule) -> None:
         try:
             carry_on(settings, LogObserver())
             store.end_abandoned()
+            measure_wanted(settings)
             if not schedule.is_due():
                 return
             result = request_refresh(settings, forced=False)
@@ -231,6 +255,16 @@ def _close(refresh_id: str) -> RefreshJob | None:
                 refresh.failed_repositories,
             )
     return refresh
+
+
+def _close_and_follow(settings: Settings, refresh_id: str) -> None:
+    """Close a refresh of the queue if it is done, and start what was wanted meanwhile."""
+    if _close(refresh_id) is None:
+        return
+    try:
+        queue.enqueue_wanted(settings)
+    except QueueUnavailable as error:
+        log.warning("what GitHub's events ask for has to wait: %s", error)
 
 
 def _find_recent(settings: Settings) -> tuple[RefreshJob, int] | None:

@@ -36,6 +36,13 @@ class RefreshStatus(StrEnum):
     FAILED = "failed"
 
 
+class RefreshKind(StrEnum):
+    """Name what a refresh is about: everything, or the repositories of `wanted_measurement`."""
+
+    FULL = "full"
+    SINGLE = "single"
+
+
 class TaskState(StrEnum):
     """Name the states of one repository's part in a refresh."""
 
@@ -184,6 +191,9 @@ class RefreshJob(Base):
     error_message: Mapped[str | None] = mapped_column(CleanText)
     repositories_processed: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     total_repositories: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    kind: Mapped[str] = mapped_column(
+        CleanText(10), default=RefreshKind.FULL, server_default=text("'full'")
+    )
     forced: Mapped[bool] = mapped_column(default=False, server_default=false())
     attempt: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     heartbeat_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -263,6 +273,7 @@ class RefreshJob(Base):
         current = self._fetch_tasks(TaskState.RUNNING) if running else []
         return {
             "id": self.id,
+            "kind": self.kind,
             "status": self.status,
             "started_at": to_iso_utc(self.started_at),
             "completed_at": to_iso_utc(self.completed_at),
@@ -299,10 +310,34 @@ class RefreshTask(Base):
     reason: Mapped[str | None] = mapped_column(CleanText)
 
 
+class WantedMeasurement(Base):
+    """Hold that a repository, or with `EVERYTHING` a full refresh, is to be measured soon.
+
+    `mark` is another number for each event, and NULL once the last one has been served. What is
+    wanted again is not served before `not_before`.
+    """
+
+    __tablename__ = "wanted_measurement"
+
+    github_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    mark: Mapped[int | None] = mapped_column(BigInteger)
+    forced: Mapped[bool] = mapped_column(default=False, server_default=false())
+    not_before: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+EVERYTHING = 0
+"""In the place of GitHub's id, which is never 0."""
+
+
 # Whether a row of the first release is private is not known before it is matched.
 KNOWN_PUBLIC = (~Project.private, Project.github_id.is_not(None))
 
 
-def recent_jobs(limit: int = 10) -> Select[RefreshJob]:
-    """Select the latest refreshes, newest first."""
-    return select(RefreshJob).order_by(RefreshJob.created_at.desc(), RefreshJob.id).limit(limit)
+def recent_jobs(limit: int = 10, *kinds: RefreshKind) -> Select[RefreshJob]:
+    """Select the latest refreshes, newest first, of all kinds or of these."""
+    return (
+        select(RefreshJob)
+        .where(RefreshJob.kind.in_(kinds or tuple(RefreshKind)))
+        .order_by(RefreshJob.created_at.desc(), RefreshJob.id)
+        .limit(limit)
+    )

@@ -64,6 +64,7 @@ class Settings:
     refresh_min_interval: int
     force_min_interval: int
     refresh_token: str | None = field(repr=False)
+    github_webhook_secret: str | None = field(repr=False)
     exclude_dirs: tuple[str, ...]
     author_emails: tuple[str, ...] | None
     private_repositories: PrivateMode
@@ -268,6 +269,14 @@ VARIABLES: tuple[Variable, ...] = (
         "when set, `POST /api/refresh` wants it as `Authorization: Bearer …`",
         check.token,
         "one word of ASCII letters, digits and punctuation",
+        secret=True,
+    ),
+    Variable(
+        "GITHUB_WEBHOOK_SECRET",
+        None,
+        "the secret of GitHub's webhook; when set, `POST /api/webhook/github` is there",
+        check.printable,
+        "the secret that the webhook has on GitHub",
         secret=True,
     ),
     Variable(

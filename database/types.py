@@ -122,6 +122,11 @@ def db_now() -> ColumnElement[datetime]:
     return _DatabaseTime(0.0)
 
 
+def db_in(seconds: float) -> ColumnElement[datetime]:
+    """Return the time in so many seconds, by the database's clock, for an INSERT or UPDATE."""
+    return _DatabaseTime(seconds)
+
+
 def older_than(
     column: InstrumentedAttribute[datetime | None], seconds: float
 ) -> ColumnElement[bool]:

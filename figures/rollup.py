@@ -21,7 +21,7 @@ from sqlalchemy import (
 from config import PrivateMode
 from database.types import json_members, to_iso_utc
 from figures.projects import BY_NAME, counted, visible
-from models import Project, RefreshJob, RefreshStatus, db
+from models import Project, RefreshJob, RefreshKind, RefreshStatus, db
 
 MINUTES = func.coalesce(Project.time_spent_min, 0)
 LOC = func.coalesce(Project.loc, 0)
@@ -92,10 +92,10 @@ def languages_loc(conditions: Iterable[ColumnElement[bool]]) -> dict[str, int]:
 
 
 def last_completed() -> Any:
-    """Return when the last completed refresh ended, or None."""
+    """Return when the last completed refresh of everything ended, or None."""
     return db.session.scalar(
         select(func.max(RefreshJob.completed_at)).where(
-            RefreshJob.status == RefreshStatus.COMPLETED
+            RefreshJob.kind == RefreshKind.FULL, RefreshJob.status == RefreshStatus.COMPLETED
         )
     )
 

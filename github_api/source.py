@@ -70,6 +70,7 @@ class GitHub:
         self.has_token = token is not None
         self._selection = selection
         self._limited_until: datetime | None = None
+        self._own: tuple[str, User | None] | None = None
 
     @property
     def quota(self) -> Quota | None:
@@ -165,24 +166,58 @@ class GitHub:
         Raises RepositoryGone and RepositoryBlocked too.
         """
         try:
-            return bool(self._ask(f"{_path(github_id)}/commits", {"per_page": 1}))
+            return bool(self._ask(f"{_path(github_id)}/commits", {"per_page": 1})[1])
         except Refused as refused:
             if refused.status == _EMPTY:
                 return False
             raise _repository_refused(refused) from None
 
+    def fetch_chosen(self, github_id: int) -> Repository | None:
+        """Return one repository as a listing would, None where no listing would hold it.
+
+        Raises RepositoryGone and RepositoryBlocked too.
+        """
+        own = self._fetch_own()[0]
+        headers, entry = self._fetch_answer(_path(github_id))
+        repository = Repository.from_github(entry, _date(headers))
+        owner = repository.owner.lower()
+        is_own = owner == own
+        owners = self._selection.owners
+        is_listed = is_own if not owners else owner in (each.lower() for each in owners)
+        # What others share with the token's user is no part of a listing of theirs.
+        is_shown = is_own or not repository.private or _is_of_organization(entry)
+        if not is_listed or not is_shown or not self._selection.chooses(repository):
+            return None
+        return repository if is_own else _under_its_owner(repository)
+
+    def fetch_user(self) -> User | None:
+        """Return the token's user, None without a token and where GitHub does not tell the id."""
+        return self._fetch_own()[1]
+
+    def _fetch_own(self) -> tuple[str | None, User | None]:
+        """Return the login of the token's user in lower case and the user, asked for once."""
+        if self.has_token and self._own is None:
+            login, user = _read_user(self._fetch("/user"))
+            self._own = (login.lower(), user)
+        return self._own or (None, None)
+
     def _fetch(self, path: str) -> Any:
+        return self._fetch_answer(path)[1]
+
+    def _fetch_answer(self, path: str) -> tuple[Mapping[str, str], Any]:
         try:
             return self._ask(path)
         except Refused as refused:
             raise _repository_refused(refused) from None
 
-    def _ask(self, path: str, parameters: Mapping[str, str | int] | None = None) -> Any:
+    def _ask(
+        self, path: str, parameters: Mapping[str, str | int] | None = None
+    ) -> tuple[Mapping[str, str], Any]:
         if self._limited_until is not None and self._limited_until > datetime.now(UTC):
             raise RateLimited(self._limited_until)
         try:
             with self._client.session() as session:
-                return session.get(path, parameters)[1]
+                return session.get(path, parameters)
         except RateLimited as limited:
             self._limited_until = limited.until
             raise
@@ -190,7 +225,10 @@ class GitHub:
 
 def _fetch_user(session: Session) -> tuple[str, User | None]:
     """Return the login of the token's user, and all of the user where GitHub tells the id, too."""
-    _, facts = session.get("/user")
+    return _read_user(session.get("/user")[1])
+
+
+def _read_user(facts: Any) -> tuple[str, User | None]:
     facts = facts if isinstance(facts, dict) else {}
     login, user_id = facts.get("login"), facts.get("id")
     if not isinstance(login, str):
@@ -202,6 +240,11 @@ def _find_owner(own: Iterable[Repository]) -> User | None:
     """Return the owner of repositories that are all the token's user's."""
     found = ((each.owner, each.owner_id) for each in own)
     return next((User(login, user_id) for login, user_id in found if login and user_id), None)
+
+
+def _is_of_organization(entry: Any) -> bool:
+    owner = entry.get("owner")
+    return isinstance(owner, dict) and owner.get("type") == "Organization"
 
 
 def _under_its_owner(repository: Repository) -> Repository:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from .cancel import allow_again, stop_all
+from .cancel import allow_again, is_stopped, stop_all
 from .changed import count_changed
 from .cloc_server.preloaded import PreloadedCloc
 from .figures import (
@@ -49,6 +49,7 @@ __all__ = [
     "allow_again",
     "best_counter",
     "fingerprint",
+    "is_stopped",
     "measure",
     "remote_head",
     "slots_to_clone",

@@ -13,9 +13,11 @@ from config import PrivateMode, Settings
 from errors import GitHubError, Interrupted, Superseded, TokenMissing
 from github_api import Listing, Repository
 from github_api.addresses import noreply_patterns
-from refresh import projects, store
+from models import RefreshKind
+from refresh import projects, store, wanted
 from refresh.figures import LastMeasurement
 from refresh.measuring import measure_options
+from refresh.wanted_listing import list_wanted
 
 if TYPE_CHECKING:
     from github_api.source import GitHub
@@ -38,13 +40,14 @@ def list_repositories(settings: Settings, github: GitHub, refresh_id: str) -> in
     claimed = store.claim_listing(refresh_id)
     if claimed is None:
         return None
-    attempt, forced = claimed
     try:
-        return _list(settings, github, refresh_id, attempt, forced)
+        if claimed.kind is RefreshKind.SINGLE:
+            return list_wanted(settings, github, refresh_id, claimed.attempt)
+        return _list(settings, github, refresh_id, claimed.attempt, claimed.forced)
     except Superseded:
         return None
     except Interrupted:
-        store.release_listing(refresh_id, attempt)
+        store.release_listing(refresh_id, claimed.attempt)
         raise
     except (GitHubError, TokenMissing) as error:
         log.error("the refresh has failed: %s", error)
@@ -58,6 +61,7 @@ def list_repositories(settings: Settings, github: GitHub, refresh_id: str) -> in
 
 def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, forced: bool) -> int:
     options = measure_options(settings)
+    marks = wanted.find_marks()
     with ThreadPoolExecutor(1, thread_name_prefix="counter") as pool:
         # To ask cloc for its version takes about as long as to ask GitHub for a page.
         counter = pool.submit(measure.best_counter, options)
@@ -85,6 +89,7 @@ def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, for
         ),
         own_addresses=own_addresses,
         quota=github.quota,
+        marks=marks,
     )
     if unseen is not None:
         log.warning("%s", unseen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from config import PrivateMode
@@ -13,7 +13,7 @@ from database.transaction import in_chunks, run_in_transaction
 from database.types import db_now
 from github_api import Quota, Repository
 from models import Project, RefreshJob, RefreshTask, TaskState
-from refresh import store
+from refresh import store, wanted
 from refresh.figures import LastMeasurement
 
 # Columns, not whole rows: an account of 10,000 repositories is held in memory several times over.
@@ -39,6 +39,7 @@ KNOWN = (
     Project.lacks_languages,
 )
 NO_SCOPE = "the token lacks the `repo` scope and does not show private repositories"
+NOT_SHOWN = "GitHub no longer has it, or does not show it to this token"
 NO_TOKEN = "private repositories cannot be seen without GITHUB_ACCESS_TOKEN"
 
 
@@ -74,42 +75,112 @@ def save_listing(
     choose: Callable[[dict[int, LastMeasurement]], list[Repository]],
     own_addresses: Sequence[str],
     quota: Quota | None,
+    marks: wanted.Marks,
 ) -> tuple[int, int]:
     """Turn a complete listing into rows and tasks, in one transaction.
 
     Projects take over the listing's facts, projects that are gone are deleted, and each repository
     that ``choose`` picks becomes a task. ``unseen`` is why private ones are not listed, None where
-    they are; ``own_addresses`` are noted for the tasks. Returns how many tasks there are and how
-    many repositories.
+    they are; ``own_addresses`` are noted for the tasks. ``marks`` is what was wanted before the
+    listing: what is wanted since then has changed under it, and is left to the refresh that
+    follows. Returns how many tasks there are and how many repositories.
     Raises Superseded when another process has taken the listing over.
     """
 
     def write(session: Session) -> tuple[int, int]:
         store.hold(session, refresh_id, attempt)
+        changed = wanted.find_changed(session, marks)
+        current = [each for each in listed if each.github_id not in changed]
         for chunk in in_chunks(sorted(gone)):
             session.execute(delete(Project).where(Project.id.in_(chunk)))
+        recheck(session, [each.github_id for each in current if each.github_id in marks])
         rows = session.execute(select(*FACTS, *KNOWN)).all()
-        _upsert_repositories(session, listed, rows)
+        _upsert_repositories(session, current, rows)
         if unseen is not None:
             session.execute(
                 update(Project).where(Project.private.is_(True)).values(stale_reason=unseen)
             )
-        chosen = choose(_known(rows))
-        _add_tasks(session, refresh_id, chosen)
-        session.execute(
-            update(RefreshJob)
-            .where(RefreshJob.id == refresh_id)
-            .values(
-                total_repositories=len(listed),
-                repositories_processed=len(listed) - len(chosen),
-                planned_at=db_now(),
-                own_addresses=list(own_addresses),
-                **_told(quota),
-            )
-        )
+        chosen = [each for each in choose(_known(rows)) if each.github_id not in changed]
+        _plan(session, refresh_id, chosen, len(listed), own_addresses, quota)
+        wanted.settle(session, marks)
         return len(chosen), len(listed)
 
     return run_in_transaction(write)
+
+
+def save_wanted(
+    refresh_id: str,
+    attempt: int,
+    found: Sequence[Repository],
+    gone: Iterable[int],
+    *,
+    unseen: Iterable[int],
+    own_addresses: Sequence[str],
+    quota: Quota | None,
+    marks: wanted.Marks,
+) -> int:
+    """Turn the repositories that are wanted into rows and tasks, in one transaction.
+
+    ``gone`` are the ids of those that are not to be measured any more, ``unseen`` of those that
+    GitHub does not show; ``own_addresses`` are noted for the tasks. What was marked again since
+    ``marks`` were read is left to the next refresh. Returns how many tasks there are.
+    Raises Superseded when another process has taken the listing over.
+    """
+
+    def write(session: Session) -> int:
+        store.hold(session, refresh_id, attempt)
+        changed = wanted.find_changed(session, marks)
+        current = [each for each in found if each.github_id not in changed]
+        dropped = set(gone) - changed
+        session.execute(delete(Project).where(Project.github_id.in_(dropped)))
+        session.execute(
+            update(Project)
+            .where(Project.github_id.in_(set(unseen) - changed))
+            .values(stale_reason=NOT_SHOWN)
+        )
+        recheck(session, [each.github_id for each in current])
+        ids = {each.github_id for each in current}
+        names = {each.name for each in current}
+        concerned = or_(Project.github_id.in_(ids), Project.name.in_(names))
+        rows = session.execute(select(*FACTS).where(concerned)).all()
+        _upsert_repositories(session, current, rows)
+        chosen = sorted(current, key=lambda each: (-each.size_kb, each.name))
+        _plan(session, refresh_id, chosen, len(chosen), own_addresses, quota)
+        wanted.settle(session, marks)
+        return len(chosen)
+
+    return run_in_transaction(write)
+
+
+def recheck(session: Session, github_ids: Sequence[int]) -> None:
+    """Have git asked for the heads of repositories, whatever GitHub says of their last push."""
+    for chunk in in_chunks(github_ids):
+        session.execute(
+            update(Project).where(Project.github_id.in_(chunk)).values(recheck_head=True)
+        )
+
+
+def _plan(
+    session: Session,
+    refresh_id: str,
+    chosen: Sequence[Repository],
+    total: int,
+    own_addresses: Sequence[str],
+    quota: Quota | None,
+) -> None:
+    """Add a task for each chosen repository, and note that the listing is done."""
+    _add_tasks(session, refresh_id, chosen)
+    session.execute(
+        update(RefreshJob)
+        .where(RefreshJob.id == refresh_id)
+        .values(
+            total_repositories=total,
+            repositories_processed=total - len(chosen),
+            planned_at=db_now(),
+            own_addresses=list(own_addresses),
+            **_told(quota),
+        )
+    )
 
 
 def _told(quota: Quota | None) -> dict[str, Any]:

@@ -27,6 +27,7 @@ import measure
 from config import Settings
 from database.engine import forget_connections
 from errors import QueueUnavailable
+from refresh import store
 
 NAME = "default"
 FAILURES_KEPT = 3600
@@ -73,6 +74,16 @@ def enqueue_listing(settings: Settings, refresh_id: str) -> None:
             result_ttl=FAILURES_KEPT,
             failure_ttl=FAILURES_KEPT,
         )
+
+
+def enqueue_wanted(settings: Settings) -> None:
+    """Open the refresh that is wanted, if there is one, and put its first job on the queue.
+
+    Raises QueueUnavailable as above; the refresh waits to be carried on then.
+    """
+    refresh = store.open_wanted()
+    if refresh is not None:
+        enqueue_listing(settings, refresh.id)
 
 
 def enqueue_measuring(settings: Settings, refresh_id: str, count: int, threads: int) -> None:

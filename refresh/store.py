@@ -8,6 +8,7 @@ other is told so. Heartbeats are written and compared by the database's clock al
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +20,17 @@ from database.revision import raise_revision
 from database.transaction import RETRY_FOR, run_in_transaction
 from database.types import db_now, older_than
 from errors import Superseded
-from models import ACTIVE, FAILURES_NAMED, RefreshJob, RefreshStatus, RefreshTask, TaskState
+from models import (
+    ACTIVE,
+    EVERYTHING,
+    FAILURES_NAMED,
+    RefreshJob,
+    RefreshKind,
+    RefreshStatus,
+    RefreshTask,
+    TaskState,
+)
+from refresh import wanted
 
 # Seconds. Read where they are used, so that a process started for a test can shorten them.
 BEAT = 10.0
@@ -63,10 +74,11 @@ UNATTENDED = "no worker took this refresh up: is `python worker.py` running?"
 ABANDONED = "the process that was at work on this refresh died, and no other took it over"
 
 
-def open_refresh(forced: bool) -> tuple[RefreshJob, bool]:
+def open_refresh(forced: bool, kind: RefreshKind = RefreshKind.FULL) -> tuple[RefreshJob, bool]:
     """Add a queued refresh, or find the one that is active.
 
-    Gives the row and whether it is new. Of several callers at once, one adds the row.
+    A full one is no longer wanted when it is added. Gives the row and whether it is new. Of several
+    callers at once, one adds the row.
     """
     refresh_id = str(uuid.uuid4())
 
@@ -79,9 +91,12 @@ def open_refresh(forced: bool) -> tuple[RefreshJob, bool]:
                 created_at=db_now(),
                 heartbeat_at=db_now(),
                 forced=forced,
+                kind=kind,
             )
             .returning(RefreshJob)
         ).one()
+        if kind is RefreshKind.FULL:
+            wanted.forget_everything(session)
         _delete_old(session)
         raise_revision(session)  # pages tell that a refresh is under way
         return row
@@ -94,6 +109,19 @@ def open_refresh(forced: bool) -> tuple[RefreshJob, bool]:
             return run_in_transaction(add), True
         except IntegrityError:
             continue  # another process opened one between the look and the insert
+
+
+def open_wanted() -> RefreshJob | None:
+    """Add the refresh that serves what is wanted and due, unless one is active."""
+    due = wanted.find_due()
+    if not due or find_active() is not None:
+        return None
+    everything = due.get(EVERYTHING)
+    if everything is None:
+        refresh, is_new = open_refresh(False, RefreshKind.SINGLE)
+    else:
+        refresh, is_new = open_refresh(everything.forced)
+    return refresh if is_new else None
 
 
 def find_refresh(refresh_id: str) -> RefreshJob | None:
@@ -119,11 +147,15 @@ def _find(which: ColumnElement[bool], retry_for: float) -> RefreshJob | None:
 
 
 def find_last(status: RefreshStatus) -> RefreshJob | None:
-    """Fetch the refresh that was the last to end with this status."""
+    """Fetch the full refresh that was the last to end with this status."""
     return run_in_transaction(
         lambda session: session.scalar(
             select(RefreshJob)
-            .where(RefreshJob.status == status, RefreshJob.completed_at.isnot(None))
+            .where(
+                RefreshJob.kind == RefreshKind.FULL,
+                RefreshJob.status == status,
+                RefreshJob.completed_at.isnot(None),
+            )
             .order_by(RefreshJob.completed_at.desc())
             .limit(1)
         )
@@ -147,14 +179,23 @@ def fetch_time() -> datetime:
     return run_in_transaction(lambda session: session.scalars(select(db_now())).one())
 
 
-def claim_listing(refresh_id: str) -> tuple[int, bool] | None:
-    """Take on the listing of a refresh; give the number of this attempt and whether it is forced.
+@dataclass(frozen=True)
+class ListingClaim:
+    """A claimed listing: whose attempt, and of what refresh."""
+
+    attempt: int
+    forced: bool
+    kind: RefreshKind
+
+
+def claim_listing(refresh_id: str) -> ListingClaim | None:
+    """Take on the listing of a refresh.
 
     Gives ``None`` where there is nothing to take on: the refresh has ended, its listing is done, or
     a process whose heart beats is at it.
     """
 
-    def claim(session: Session) -> tuple[int, bool] | None:
+    def claim(session: Session) -> ListingClaim | None:
         row = session.execute(
             update(RefreshJob)
             .where(*_unlisted(refresh_id))
@@ -164,9 +205,11 @@ def claim_listing(refresh_id: str) -> tuple[int, bool] | None:
                 heartbeat_at=db_now(),
                 attempt=RefreshJob.attempt + 1,
             )
-            .returning(RefreshJob.attempt, RefreshJob.forced)
+            .returning(RefreshJob.attempt, RefreshJob.forced, RefreshJob.kind)
         ).one_or_none()
-        return None if row is None else (row.attempt, row.forced)
+        if row is None:
+            return None
+        return ListingClaim(row.attempt, row.forced, RefreshKind(row.kind))
 
     return run_in_transaction(claim)
 
@@ -353,6 +396,7 @@ def _fail(session: Session, which: ColumnElement[bool], message: str) -> bool:
         .returning(RefreshJob.id)
     ).all()
     for refresh_id in ended:
+        wanted.want_unfinished(session, refresh_id)
         _delete_tasks(session, refresh_id)
         _delete_old(session)
         raise_revision(session)  # pages tell why it failed
@@ -371,7 +415,11 @@ def _delete_old(session: Session) -> None:
     """Delete the refreshes that are too old or too many; the schedule needs the last completed."""
     last_completed = (
         select(RefreshJob.id)
-        .where(RefreshJob.status == RefreshStatus.COMPLETED, RefreshJob.completed_at.isnot(None))
+        .where(
+            RefreshJob.kind == RefreshKind.FULL,
+            RefreshJob.status == RefreshStatus.COMPLETED,
+            RefreshJob.completed_at.isnot(None),
+        )
         .order_by(RefreshJob.completed_at.desc())
         .limit(1)
         .scalar_subquery()

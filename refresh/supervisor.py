@@ -41,9 +41,16 @@ class Supervisor:
         refresh = store.find_active()
         if refresh is None:
             self._was_empty = False
+            self._start_wanted()
             return
         with log_context(refresh=refresh.id):
             self._look_after(refresh)
+
+    def _start_wanted(self) -> None:
+        try:
+            queue.enqueue_wanted(self._settings)
+        except QueueUnavailable as error:
+            log.warning("what GitHub's events ask for has to wait: %s", error)
 
     def _look_after(self, refresh: RefreshJob) -> None:
         try:

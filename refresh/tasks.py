@@ -140,6 +140,26 @@ def release(task: Task) -> None:
     )
 
 
+def withdraw(session: Session, github_id: int) -> None:
+    """End what an active refresh still has to do for a repository whose row goes.
+
+    Whoever is at work on it finds its attempt outdated, and writes nothing.
+    """
+    withdrawn = session.scalars(
+        update(RefreshTask)
+        .where(RefreshTask.github_id == github_id, RefreshTask.state.in_(store.OPEN))
+        .values(state=TaskState.DONE)
+        .returning(RefreshTask.refresh_id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    session.execute(
+        update(RefreshJob)
+        .where(RefreshJob.id.in_(withdrawn), RefreshJob.status == RefreshStatus.RUNNING)
+        .values(repositories_processed=RefreshJob.repositories_processed + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def beat(tasks: Iterable[Task]) -> None:
     """Write a heartbeat for tasks that are being worked on, and for their refresh."""
     tasks = list(tasks)

@@ -59,6 +59,7 @@ class TestDefaults:
             refresh_min_interval=60,
             force_min_interval=3600,
             refresh_token=None,
+            github_webhook_secret=None,
             exclude_dirs=(
                 ".idea",
                 ".mypy_cache",

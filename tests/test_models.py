@@ -265,6 +265,7 @@ def test_a_refresh_looks_as_clients_know_it(tables):
     store(job)
     assert job.to_json(SHOW) == {
         "id": "5d0c2a4e-0000-4000-8000-000000000000",
+        "kind": "full",
         "status": "running",
         "started_at": "2026-08-20T07:23:30Z",
         "completed_at": None,

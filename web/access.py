@@ -16,8 +16,10 @@ from config import Settings
 from config.checks import DEFAULT_PORTS
 from errors import OriginRefused
 from refresh.queue import fail_fast_options
+from web.payloads import MAX_PAYLOAD
 
 MAX_BODY = 64 * 1024
+WEBHOOK = "webhook.receive"
 REFRESHES_A_MINUTE = 30
 EXPOSED_HEADERS = ("ETag", "Link", "Retry-After", "X-Total-Count")
 PREFLIGHT_MAX_AGE = 3600  # seconds
@@ -121,8 +123,11 @@ def _is_own(origin: str) -> bool:
 
 def _refuse_large_bodies() -> None:
     """Refuse a body that is large, or whose length is not announced, without reading it."""
+    settings: Settings = current_app.config["SETTINGS"]
+    if request.endpoint == WEBHOOK and settings.github_webhook_secret is not None:
+        request.max_content_length = MAX_PAYLOAD
     unannounced = "Transfer-Encoding" in request.headers
-    if unannounced or (request.content_length or 0) > MAX_BODY:
+    if unannounced or (request.content_length or 0) > (request.max_content_length or 0):
         raise RequestEntityTooLarge
 
 

@@ -72,6 +72,7 @@ ENDPOINTS = {
     "POST /api/refresh": "Measure what has changed; ?force=true measures everything",
     "GET /api/refresh/status/<job_id>": "One refresh and its progress",
     "GET /api/refresh/jobs": "The 10 most recent refreshes",
+    "POST /api/webhook/github": "GitHub's events: measures what has been pushed to",
 }
 
 NO_PROJECT = {"error": "no such project"}

@@ -17,6 +17,7 @@ from errors import (
     ProjectTrackerError,
     RefreshError,
     RefreshTooSoon,
+    SignatureWrong,
     TokenMissing,
     TokenWrong,
 )
@@ -32,6 +33,7 @@ STATUSES: dict[type[ProjectTrackerError], int] = {
     RefreshTooSoon: 429,
     TokenMissing: 503,
     TokenWrong: 401,
+    SignatureWrong: 401,
     OriginRefused: 403,
     Interrupted: 503,
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from config import Settings
 from figures.rollup import last_completed
-from models import ACTIVE, RefreshJob, RefreshStatus, db, recent_jobs
+from models import ACTIVE, RefreshJob, RefreshKind, RefreshStatus, db, recent_jobs
 from refresh.schedule import find_due
 from web.charts.text import count
 
@@ -53,6 +53,9 @@ def read_state(settings: Settings, *, has_projects: bool) -> RefreshState:
     """Read the state of refreshes from the database."""
     last = db.session.scalars(recent_jobs(1)).first()
     active = last if last is not None and last.status in ACTIVE else None
+    if active is None:
+        # What became of a single repository is said by its project.
+        last = db.session.scalars(recent_jobs(1, RefreshKind.FULL)).first()
     return RefreshState(
         active=None if active is None else active.to_json(settings.private_repositories),
         refreshed_at=last_completed(),

@@ -2,8 +2,9 @@
 
 gunicorn gives a thread to a connection as soon as it is accepted, and waits in its one loop for a
 client to close: a few clients that send a byte a second keep all others out. Here that loop takes
-in the heads of requests, sends what an answer's client does not take immediately, and lets refused
-bodies run out, for any number of clients at once. A thread only works on requests that are there.
+in the heads of requests and the bodies of GitHub's events, sends what an answer's client does not
+take immediately, and lets refused bodies run out, for any number of clients at once. A thread only
+works on requests that are there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import errno
 import json
 import re
 import socket
+import sys
 import time
 from collections import deque
 from concurrent.futures import Future
@@ -24,7 +26,9 @@ from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
+from config import Settings
 from web.access import SECURITY_HEADERS, allowed_origin_headers
+from web.payloads import find_length
 
 HEAD_LIMIT = 64 * 1024
 PIECE = 64 * 1024
@@ -37,6 +41,8 @@ READ_WITHIN = 10.0
 SEND_WITHIN = 60.0
 # How many bytes of answers that are not taken are kept; beyond it the slowest client is let go of.
 UNSENT_LIMIT = 128 * 1024 * 1024
+# How many bytes of bodies that are still coming are kept; beyond it the first one is let go of.
+BODIES_LIMIT = 64 * 1024 * 1024
 # What the system is asked to take of an answer that is not being read.
 SEND_BUFFER = 256 * 1024
 ORIGIN_LINE = re.compile(rb"\n[Oo]rigin:[ \t]*([^\r\n]*?)[ \t]*\r?\n")
@@ -100,6 +106,8 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
         self._heads: dict[TConn, bytearray] = {}
         self._sending: dict[TConn, bool] = {}  # whether the connection is kept afterwards
         self._lingering: dict[TConn, None] = {}
+        # How long a request whose head is there must become; no more than its head, but for events.
+        self._lengths: dict[TConn, int] = {}
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection, and let go of the slowest one where there is no room."""
@@ -130,7 +138,7 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
             self._close(conn)
 
     def handle_request(self, request: Any, conn: TConn) -> bool:
-        """Answer a request; no route reads a body, so the connection ends after one."""
+        """Answer a request; few routes read a body, so the connection ends after one."""
         if any(
             name == "TRANSFER-ENCODING" or (name == "CONTENT-LENGTH" and value.strip("0"))
             for name, value in request.headers
@@ -191,7 +199,7 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
             self._linger(conn)
             return
         following = conn.parser.unreader.take_buffered()
-        if _is_whole(following):
+        if _is_whole(following) and len(following) >= self._find_length(following):
             conn.sock.head = following
             conn.parser.unreader.unread(following)
             self.enqueue_req(conn)
@@ -227,6 +235,8 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
         conn.timeout = time.monotonic() + patience
         conn.sock.setblocking(False)
         self._heads[conn] = bytearray(begun)
+        if _is_whole(begun):
+            self._lengths[conn] = self._find_length(begun)
         self.poller.register(conn.sock, EVENT_READ, partial(self._read_head, conn))
 
     def _read_head(self, conn: TConn, _socket: socket.socket) -> None:
@@ -239,17 +249,26 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
             return
         head = self._heads[conn]
         head += data
-        if _is_whole(head, len(head) - len(data) - 3):
+        if conn not in self._lengths and _is_whole(head, len(head) - len(data) - 3):
+            self._lengths[conn] = self._find_length(head)
+        if len(head) >= self._lengths.get(conn, sys.maxsize):
             self._forget(conn)
             conn.sock.head = bytes(head)
             conn.init()
             conn.parser.unreader.unread(bytes(head))
             self.enqueue_req(conn)
+        elif conn in self._lengths:
+            while sum(len(self._heads[each]) for each in self._lengths) > BODIES_LIMIT:
+                self._drop(next(iter(self._lengths)))
         elif len(head) > HEAD_LIMIT:
             self._forget(conn)
             conn.sock.head = bytes(head)
             self.handle_error(None, conn.sock, conn.client, errors.LimitRequestHeaders("too long"))
             self._linger(conn)
+
+    def _find_length(self, head: bytes | bytearray) -> int:
+        settings: Settings = self.wsgi.config["SETTINGS"]
+        return 0 if settings.github_webhook_secret is None else find_length(head)
 
     def _linger(self, conn: TConn) -> None:
         try:
@@ -272,6 +291,7 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
 
     def _forget(self, conn: TConn) -> None:
         self._heads.pop(conn, None)
+        self._lengths.pop(conn, None)
         self._sending.pop(conn, None)
         self._lingering.pop(conn, None)
         self.poller.unregister(conn.sock)

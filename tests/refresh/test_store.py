@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, text, update
 
 from config import PrivateMode
 from database.types import db_now, utc_now
-from models import RefreshJob, RefreshStatus, RefreshTask, TaskState, db, recent_jobs
+from models import RefreshJob, RefreshKind, RefreshStatus, RefreshTask, TaskState, db, recent_jobs
 from refresh import store, tasks
 
 pytestmark = pytest.mark.dialect
@@ -153,7 +153,7 @@ def die(refresh_id: str) -> None:
 
 def test_a_dead_refresh_is_taken_over_once_and_a_live_one_never():
     refresh, _ = store.open_refresh(forced=False)
-    assert store.claim_listing(refresh.id) == (1, False)
+    assert store.claim_listing(refresh.id) == store.ListingClaim(1, False, RefreshKind.FULL)
     assert not tasks.take_over(refresh.id)
 
     die(refresh.id)
@@ -161,7 +161,7 @@ def test_a_dead_refresh_is_taken_over_once_and_a_live_one_never():
     assert store.find_dead() is not None
     assert tasks.take_over(refresh.id)
     assert not tasks.take_over(refresh.id)
-    assert store.claim_listing(refresh.id) == (2, False)
+    assert store.claim_listing(refresh.id) == store.ListingClaim(2, False, RefreshKind.FULL)
 
 
 def test_a_listing_whose_process_has_died_is_not_kept_alive_by_the_supervisor():

@@ -189,7 +189,8 @@ class GitHubApi:
             entry = self._repositories[github_id]
             if "full_name" in entry:
                 self._former_names[entry["full_name"]] = self._ids.pop(entry["full_name"])
-            entry |= named_facts(self.url, self._user(owner), name)
+            facts = self._user(owner, is_organization=owner in self.organizations)
+            entry |= named_facts(self.url, facts, name)
             self._former_names.pop(entry["full_name"], None)
             self._ids[entry["full_name"]] = github_id
             self.update(github_id)

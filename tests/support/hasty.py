@@ -1,8 +1,8 @@
 """Run one of the Procfile's programs with shorter waits: `python -m tests.support.hasty`.
 
-The first arguments set waits of `refresh.store`, as `DEAD_AFTER=2.5`; `SKEW=130` puts the clock of
-the process forward. The next is `worker.py`, `app.py`, `gunicorn` or `flask`, the rest are that
-program's own.
+The first arguments set waits of `refresh.store` and `refresh.wanted`, as `DEAD_AFTER=2.5`;
+`SKEW=130` puts the clock of the process forward. The next is `worker.py`, `app.py`, `gunicorn` or
+`flask`, the rest are that program's own.
 What takes half a minute in production takes a few seconds here, so that tests can wait for it.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from refresh import store
+from refresh import store, wanted
 from tests.support.skewed import skew
 
 MODULES = {"gunicorn": "gunicorn.app.wsgiapp", "flask": "flask"}
@@ -19,8 +19,9 @@ MODULES = {"gunicorn": "gunicorn.app.wsgiapp", "flask": "flask"}
 
 def shorten(name: str, seconds: str) -> None:
     """Set one of the waits of this process."""
-    assert hasattr(store, name), name
-    setattr(store, name, float(seconds))
+    module = wanted if hasattr(wanted, name) else store
+    assert hasattr(module, name), name
+    setattr(module, name, float(seconds))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ def service(
     # The first is the example in openapi.yaml.
     for name in ("itsdangerous", "beta", "r\N{LATIN SMALL LETTER E WITH ACUTE}sum 100%"):
         world.add(name, commits=2)
+    environment["GITHUB_WEBHOOK_SECRET"] = "made up for this test"
     with serving(environment, tmp_path / "service") as service:
         service.start_web()
         service.start_worker()

@@ -1,0 +1,143 @@
+"""What is to be measured soon, because GitHub said that it has changed.
+
+An event leaves a mark with its repository. A mark is served by the next refresh that lists the
+repository, and removed in the transaction of that listing, unless another event has changed it
+meanwhile. So any number of events cost one measurement at once and one later.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from database.transaction import run_in_transaction
+from database.types import db_in, older_than
+from models import (
+    EVERYTHING,
+    RefreshJob,
+    RefreshKind,
+    RefreshTask,
+    TaskState,
+    WantedMeasurement,
+)
+
+# Seconds. Read where they are used, so that a test can shorten them.
+MEASURE_AGAIN_AFTER = 60.0
+"""A repository that was measured for an event is not measured for the next one before this."""
+
+RETRY_AFTER = 300.0
+"""What GitHub could not tell is asked for again after this."""
+
+Marks = Mapping[int, int]
+"""GitHub's ids, and the mark of each."""
+
+
+def want(session: Session, github_id: int, *, forced: bool = False) -> None:
+    """Mark a repository, or EVERYTHING, as one to be measured."""
+    mark = secrets.randbits(62)
+    changed: dict[str, int] = {"mark": mark, "forced": True} if forced else {"mark": mark}
+    postgres = session.get_bind().dialect.name == "postgresql"
+    insert = postgresql.insert if postgres else sqlite.insert
+    session.execute(
+        insert(WantedMeasurement)
+        .values(github_id=github_id, mark=mark, forced=forced)
+        .on_conflict_do_update(index_elements=["github_id"], set_=changed)
+    )
+
+
+def want_everything(*, forced: bool) -> None:
+    """Ask for a full refresh as soon as the one under way has ended."""
+    run_in_transaction(lambda session: want(session, EVERYTHING, forced=forced))
+
+
+def want_unfinished(session: Session, refresh_id: str) -> None:
+    """Mark what a refresh for events leaves unmeasured."""
+    unfinished = session.scalars(
+        select(RefreshTask.github_id)
+        .join(RefreshJob, RefreshJob.id == RefreshTask.refresh_id)
+        .where(
+            RefreshTask.refresh_id == refresh_id,
+            RefreshTask.state.in_((TaskState.QUEUED, TaskState.RUNNING)),
+            RefreshJob.kind == RefreshKind.SINGLE,
+        )
+    ).all()
+    for github_id in unfinished:
+        want(session, github_id)
+
+
+def forget_everything(session: Session) -> None:
+    """Note that a full refresh is there."""
+    session.execute(delete(WantedMeasurement).where(WantedMeasurement.github_id == EVERYTHING))
+
+
+def find_due() -> dict[int, WantedMeasurement]:
+    """Return what is to be measured now, by GitHub's id."""
+
+    def find(session: Session) -> dict[int, WantedMeasurement]:
+        due = select(WantedMeasurement).where(
+            WantedMeasurement.mark.is_not(None), older_than(WantedMeasurement.not_before, 0)
+        )
+        return {row.github_id: row for row in session.scalars(due)}
+
+    return run_in_transaction(find)
+
+
+def find_marks() -> Marks:
+    """Return the marks of all that is to be measured, now or later."""
+    return run_in_transaction(_marks)
+
+
+def is_waiting() -> bool:
+    """Return whether anything is to be measured, now or later."""
+    return bool(find_marks())
+
+
+def find_changed(session: Session, since: Marks) -> set[int]:
+    """Return what has been marked since other marks were read."""
+    return {
+        github_id for github_id, mark in _marks(session).items() if since.get(github_id) != mark
+    }
+
+
+def settle(session: Session, marks: Marks) -> None:
+    """Remove marks that are served, those of later events apart."""
+    for github_id, mark in marks.items():
+        session.execute(
+            update(WantedMeasurement)
+            .where(WantedMeasurement.github_id == github_id, WantedMeasurement.mark == mark)
+            .values(mark=None, not_before=db_in(MEASURE_AGAIN_AFTER))
+            .execution_options(synchronize_session=False)
+        )
+    session.execute(
+        delete(WantedMeasurement).where(
+            WantedMeasurement.mark.is_(None), older_than(WantedMeasurement.not_before, 0)
+        )
+    )
+
+
+def postpone(marks: Marks, seconds: float) -> None:
+    """Leave marks for later."""
+    run_in_transaction(
+        lambda session: session.execute(
+            update(WantedMeasurement)
+            .where(WantedMeasurement.github_id.in_(marks))
+            .values(not_before=db_in(seconds))
+            .execution_options(synchronize_session=False)
+        )
+    )
+
+
+def drop(marks: Marks) -> None:
+    """Remove marks that cannot be served."""
+    run_in_transaction(lambda session: settle(session, marks))
+
+
+def _marks(session: Session) -> dict[int, int]:
+    marked = select(WantedMeasurement.github_id, WantedMeasurement.mark).where(
+        WantedMeasurement.github_id != EVERYTHING
+    )
+    return {row.github_id: row.mark for row in session.execute(marked) if row.mark is not None}
