@@ -22,7 +22,7 @@ from config import Settings
 from database.schema import upgrade_database
 from database.types import to_iso_utc
 from errors import Interrupted, ProjectTrackerError, StartError
-from jobs import refresh_here, refresh_if_due
+from jobs import grow_here, refresh_here, refresh_if_due
 from log import escape_controls
 from measure import Figures
 from models import RefreshJob, RefreshStatus
@@ -66,6 +66,11 @@ def refresh_command(force: bool) -> None:
     except ProjectTrackerError as error:
         sys.exit(str(error))
     console.print(_summarise(settings, refresh))
+    try:
+        with signals_interrupt():
+            grow_here(settings)
+    except (Interrupted, KeyboardInterrupt):
+        sys.exit("stopped: the growth that is lacking is measured after the next refresh")
 
 
 def _summarise(settings: Settings, refresh: RefreshJob) -> str:

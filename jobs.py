@@ -31,7 +31,7 @@ from errors import (
 )
 from log import log_context
 from models import RefreshJob, RefreshKind, RefreshStatus
-from refresh import listing, measuring, queue, store, tasks, wanted
+from refresh import background, growth, listing, measuring, queue, store, tasks, wanted
 from refresh.drain import Drain, LogObserver, Observer
 from refresh.heartbeat import Heartbeat
 from refresh.running import running_here
@@ -68,6 +68,7 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
         raise TokenMissing
     carried_on = carry_on(settings, LogObserver())
     if carried_on is not None and carried_on.kind == RefreshKind.FULL:
+        background.grow_behind(_context()[0], settings)
         return RefreshResult(Outcome.RAN, carried_on)
     store.end_abandoned(store.ANSWER_WITHIN)
     active = store.find_active(store.ANSWER_WITHIN)
@@ -95,7 +96,9 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
         except QueueUnavailable as error:
             if settings.redis_url is not None:
                 log.warning("%s: this refresh runs here", error)
-            return RefreshResult(Outcome.RAN, run_here(settings, refresh.id, LogObserver()))
+            ran = run_here(settings, refresh.id, LogObserver())
+            background.grow_behind(_context()[0], settings)
+            return RefreshResult(Outcome.RAN, ran)
     return RefreshResult(Outcome.QUEUED, refresh)
 
 
@@ -145,6 +148,7 @@ def measure_wanted(settings: Settings) -> None:
             if settings.redis_url is not None:
                 log.warning("%s: this refresh runs here", error)
             run_here(settings, refresh.id, LogObserver())
+            background.grow_behind(_context()[0], settings)
 
 
 def update_project_stats_async(refresh_id: str) -> None:
@@ -186,6 +190,21 @@ def measure_next_async(refresh_id: str) -> None:
     _close_and_follow(settings, refresh_id)
 
 
+def measure_growth_async() -> None:
+    """Measure the growth of the next project that lacks it, until a refresh begins."""
+    app, settings = _context()
+    try:
+        with background.giving_way(app, settings):
+            growth.measure_next(settings)
+    except Interrupted as error:
+        log.info("growth is left to be carried on: %s", error)
+
+
+def grow_here(settings: Settings) -> None:
+    """Measure the growth of all projects that lack it, in this thread. Raises Interrupted."""
+    growth.measure_all(settings)
+
+
 def refresh_if_due(app: Flask, schedule: Schedule) -> None:
     """Start the scheduled refresh if it is due, and see to one whose process has died.
 
@@ -198,6 +217,7 @@ def refresh_if_due(app: Flask, schedule: Schedule) -> None:
             store.end_abandoned()
             measure_wanted(settings)
             if not schedule.is_due():
+                background.grow_behind(_context()[0], settings)
                 return
             result = request_refresh(settings, forced=False)
         except SQLAlchemyError as error:
@@ -263,8 +283,9 @@ def _close_and_follow(settings: Settings, refresh_id: str) -> None:
         return
     try:
         queue.enqueue_wanted(settings)
+        background.enqueue_growth(settings)
     except QueueUnavailable as error:
-        log.warning("what GitHub's events ask for has to wait: %s", error)
+        log.warning("what GitHub's events ask for, and growth, have to wait: %s", error)
 
 
 def _find_recent(settings: Settings) -> tuple[RefreshJob, int] | None:

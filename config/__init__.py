@@ -37,6 +37,14 @@ class PrivateMode(StrEnum):
     HIDE = "hide"
 
 
+class GrowthMode(StrEnum):
+    """Name how often lines of code are counted in the past: for each month, each year, or never."""
+
+    MONTH = "month"
+    YEAR = "year"
+    OFF = "off"
+
+
 @dataclass(frozen=True)
 class Settings:
     """Hold every setting, checked; timeouts and minimum intervals are in seconds.
@@ -67,6 +75,7 @@ class Settings:
     github_webhook_secret: str | None = field(repr=False)
     exclude_dirs: tuple[str, ...]
     author_emails: tuple[str, ...] | None
+    growth: GrowthMode
     private_repositories: PrivateMode
     clone_timeout: int
     measure_timeout: int
@@ -295,6 +304,13 @@ VARIABLES: tuple[Variable, ...] = (
         "comma-separated; GitHub's noreply addresses of the token's user are always among them",
         check.address_patterns,
         "a comma-separated list of addresses or patterns such as me@example.com or *@example.com",
+    ),
+    Variable(
+        "GROWTH",
+        "month",
+        "lines of code in the past: of each `month`, of each `year`, or `off`",
+        check.one_of(GrowthMode),
+        "month, year or off",
     ),
     Variable(
         "PRIVATE_REPOSITORIES",

@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import ColumnElement, func, literal, select
 
+from config import GrowthMode
 from database.types import json_text
 from figures.days import Granularity
 from models import Growth, Project, db
@@ -34,17 +35,28 @@ class Month:
     parts: Mapping[str, int]
 
 
-def fetch_growth(conditions: Conditions, today: date) -> list[Month]:
-    """Return each month's lines of code, from the first with a commit to the current one."""
-    return _add_up(_fetch(conditions, today, _no_parts), today)
+def fetch_growth(
+    conditions: Conditions, today: date, mode: GrowthMode = GrowthMode.MONTH
+) -> list[Month]:
+    """Return each month's lines of code, from the first with a commit to the current one.
+
+    Where growth is measured by the year, the months are Decembers and the current one; where it is
+    off, there are none.
+    """
+    return _known(_add_up(_fetch(conditions, today, _no_parts), today), mode)
 
 
-def fetch_growth_by_language(conditions: Conditions, today: date) -> list[Month]:
+def fetch_growth_by_language(
+    conditions: Conditions, today: date, mode: GrowthMode = GrowthMode.MONTH
+) -> list[Month]:
     """Return the same with the lines of each language."""
-    return _add_up(_fetch(conditions, today, _languages, with_languages=True), today)
+    changes = _fetch(conditions, today, _languages, with_languages=True)
+    return _known(_add_up(changes, today), mode)
 
 
-def fetch_growth_by_project(conditions: Conditions, named: Conditions, today: date) -> list[Month]:
+def fetch_growth_by_project(
+    conditions: Conditions, named: Conditions, today: date, mode: GrowthMode = GrowthMode.MONTH
+) -> list[Month]:
     """Return the same with the lines of each project that meets the conditions in `named`."""
     query = select(Project.id, Project.name).where(*named)
     names = {row.id: row.name for row in db.session.execute(query)}
@@ -52,7 +64,7 @@ def fetch_growth_by_project(conditions: Conditions, named: Conditions, today: da
     def split(project: int, loc: int, _languages: str) -> Lines:
         return {names[project]: loc} if project in names else {}
 
-    return _add_up(_fetch(conditions, today, split), today)
+    return _known(_add_up(_fetch(conditions, today, split), today), mode)
 
 
 def cut(
@@ -161,6 +173,13 @@ def _add_up(changes: Mapping[str, _Change], today: date) -> list[Month]:
                 parts[part] += lines
         months.append(Month(name, loc, {part: lines for part, lines in parts.items() if lines}))
     return months
+
+
+def _known(months: list[Month], mode: GrowthMode) -> list[Month]:
+    """Return the months whose lines have been measured."""
+    if mode is GrowthMode.YEAR:
+        return [month for month in months[:-1] if month.name.endswith("-12")] + months[-1:]
+    return months if mode is GrowthMode.MONTH else []
 
 
 def _number(month: str) -> int:

@@ -27,6 +27,7 @@ from .figures import (
 from .fingerprint import COUNTING_VERSION, fingerprint
 from .folder import clone_folder, sweep_folders
 from .git import OBJECT_NAME, Git
+from .growth import By
 from .loc import best_counter
 from .partial_clone import fetch_files
 from .reading import read
@@ -37,6 +38,7 @@ from .trees import Counts
 
 __all__ = [
     "COUNTING_VERSION",
+    "By",
     "Count",
     "Day",
     "Figures",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
@@ -69,7 +69,19 @@ def measure_options(
     )
 
 
-def label(settings: Settings, repository: Repository) -> str:
+class Named(Protocol):
+    """Be of a repository."""
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+
+    @property
+    def private(self) -> bool:
+        """Return whether it is private."""
+
+
+def label(settings: Settings, repository: Named) -> str:
     """Name a repository for the log, unless it is private and private names are not shown."""
     if repository.private and settings.private_repositories is not PrivateMode.SHOW:
         return "a private repository"
@@ -261,18 +273,21 @@ def _ask_where_it_is(
 
 
 def _source(settings: Settings, repository: Repository) -> measure.Source:
+    return clone_source(settings, repository.clone_url, repository.size_kb)
+
+
+def clone_source(settings: Settings, url: str, size_kb: float) -> measure.Source:
     """Say where to clone from; the token goes to the API's own scheme, host and port alone.
 
     Raises MeasureError for anything but an http(s) URL, such as a folder of this machine.
     """
-    url = repository.clone_url
     if find_origin(url) is None:
         raise MeasureError("GitHub gives no http(s) address to clone it from")
     trusted = may_have_token(url, settings.github_api_url)
     return measure.Source(
         url,
         token=settings.github_access_token if trusted else None,
-        size_mb=repository.size_kb / 1024,
+        size_mb=size_kb / 1024,
     )
 
 

@@ -30,6 +30,9 @@ from errors import QueueUnavailable
 from refresh import store
 
 NAME = "default"
+GROWTH_NAME = "growth"
+"""The queue of what may wait: a worker takes from it when the other one is empty."""
+
 FAILURES_KEPT = 3600
 BULK = 500
 CLAIM_FOR = 600.0
@@ -109,16 +112,30 @@ def enqueue_measuring(settings: Settings, refresh_id: str, count: int, threads: 
             queue.enqueue_many([job] * min(BULK, jobs - start))
 
 
-def count_waiting(settings: Settings) -> int:
-    """Count the jobs on the queue. Raises QueueUnavailable."""
-    with _queue(settings) as queue:
+def enqueue_growth(settings: Settings, count: int) -> None:
+    """Put jobs on the lower queue, each for the growth of one project. Raises QueueUnavailable."""
+    job = Queue.prepare_data(
+        "jobs.measure_growth_async",
+        timeout=settings.clone_timeout + 3 * settings.measure_timeout + 300,
+        result_ttl=0,
+        failure_ttl=FAILURES_KEPT,
+    )
+    with _queue(settings, GROWTH_NAME) as queue:
+        for start in range(0, count, BULK):
+            queue.enqueue_many([job] * min(BULK, count - start))
+
+
+def count_waiting(settings: Settings, name: str = NAME) -> int:
+    """Count the jobs on a queue. Raises QueueUnavailable."""
+    with _queue(settings, name) as queue:
         return queue.count
 
 
 class _queue:
     """Open the queue for a ``with`` block and turn Redis's errors into QueueUnavailable."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, name: str = NAME) -> None:
+        self._name = name
         if settings.redis_url is None:
             raise QueueUnavailable("REDIS_URL is not set")
         self._connection = Redis.from_url(
@@ -126,7 +143,7 @@ class _queue:
         )
 
     def __enter__(self) -> Queue:
-        return Queue(NAME, connection=self._connection)
+        return Queue(self._name, connection=self._connection)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._connection.close()
@@ -165,14 +182,12 @@ class ContextWorker(Worker):
 
 
 def make_worker(app: Flask, settings: Settings) -> ContextWorker:
-    """Make a worker for the ``default`` queue."""
+    """Make a worker for both queues."""
     if settings.redis_url is None:
         raise QueueUnavailable("REDIS_URL is not set: a worker needs Redis")
     connection = connect_worker(settings.redis_url)
-    queue = Queue(NAME, connection=connection)
-    return ContextWorker(
-        app, [queue], connection=connection, worker_ttl=60, maintenance_interval=60
-    )
+    queues = [Queue(name, connection=connection) for name in (NAME, GROWTH_NAME)]
+    return ContextWorker(app, queues, connection=connection, worker_ttl=60, maintenance_interval=60)
 
 
 def _stop_programs(_signal: int, _frame: FrameType | None) -> None:

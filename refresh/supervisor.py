@@ -15,13 +15,13 @@ from config import Settings
 from errors import QueueUnavailable
 from log import log_context
 from models import RefreshJob, RefreshStatus
-from refresh import queue, store, tasks
+from refresh import background, queue, store, tasks
 
 log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Look after the active refresh, one step at a time."""
+    """Look after the active refresh, and after growth between two, one step at a time."""
 
     def __init__(self, settings: Settings, threads: int) -> None:
         self._settings = settings
@@ -42,6 +42,7 @@ class Supervisor:
         if refresh is None:
             self._was_empty = False
             self._start_wanted()
+            self._carry_on_growth()
             return
         with log_context(refresh=refresh.id):
             self._look_after(refresh)
@@ -63,6 +64,14 @@ class Supervisor:
                 store.keep_waiting(refresh.id)
         except QueueUnavailable as error:
             log.warning("the refresh cannot be looked after: %s", error)
+
+    def _carry_on_growth(self) -> None:
+        """Put on the lower queue what it has lost, or what may be tried again."""
+        try:
+            if queue.count_waiting(self._settings, queue.GROWTH_NAME) == 0:
+                background.enqueue_growth(self._settings)
+        except QueueUnavailable as error:
+            log.warning("growth cannot be looked after: %s", error)
 
     def _is_stalled(self, refresh: RefreshJob) -> bool:
         """Tell whether the workers have got nowhere for so long that the refresh may end as failed.

@@ -198,13 +198,14 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def environment(database_url: str, github_api: GitHubApi) -> dict[str, str]:
     """The environment that `app` is built in; a test may change it before it asks for `app`.
 
-    Nothing runs by the clock, and refreshes may follow each other at once.
+    Nothing runs by the clock or after a refresh, and refreshes may follow each other at once.
     """
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "DATABASE_URL": database_url,
         "GITHUB_API_URL": github_api.url,
         "GITHUB_ACCESS_TOKEN": github_api.token,
+        "GROWTH": "off",
         "REFRESH_INTERVAL_HOURS": "0",
         "REFRESH_MIN_INTERVAL": "0",
         "FORCE_MIN_INTERVAL": "0",

@@ -14,7 +14,15 @@ from redis import Redis
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from config import VARIABLES, LogFormat, PrivateMode, Settings, available_cores, read_settings
+from config import (
+    VARIABLES,
+    GrowthMode,
+    LogFormat,
+    PrivateMode,
+    Settings,
+    available_cores,
+    read_settings,
+)
 from errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,6 +82,7 @@ class TestDefaults:
                 "venv",
             ),
             author_emails=None,
+            growth=GrowthMode.MONTH,
             private_repositories=PrivateMode.SHOW,
             clone_timeout=600,
             measure_timeout=600,

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from sqlalchemy import delete, func, select
 
-from config import PrivateMode
+from config import GrowthMode, PrivateMode
 from figures.days import Granularity
 from figures.growth import (
     cut,
@@ -116,6 +116,12 @@ def test_one_that_may_not_be_named_is_in_the_totals_alone():
         {"alpha": 42},
         {"alpha": 100, "unfinished": 20},
     ]
+
+
+def test_by_the_year_other_months_are_not_known():
+    months = fetch_growth(ALPHA, TODAY, GrowthMode.YEAR)
+    assert [(each.name, each.loc) for each in months] == [("2025-12", 5), ("2026-02", 100)]
+    assert fetch_growth(ALPHA, TODAY, GrowthMode.OFF) == []
 
 
 def test_without_projects_there_is_no_growth():

@@ -285,7 +285,7 @@ def _choose_projects(query: ProjectQuery) -> tuple[list[dict[str, Any]], dict[st
 
 def _growth(query: GrowthQuery, conditions: Iterable[ColumnElement[bool]]) -> list[dict[str, Any]]:
     fetch = growth.fetch_growth_by_language if query.languages else growth.fetch_growth
-    months = fetch(conditions, utc_now().date())
+    months = fetch(conditions, utc_now().date(), _settings().growth)
     periods = growth.cut(months, query.granularity, query.first, query.last)
     return growth.growth_to_json(periods, query.granularity, languages=query.languages)
 

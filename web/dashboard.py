@@ -82,9 +82,7 @@ def show_project(name: str) -> ResponseReturnValue:
         totals=project_totals(project),
         meanings=meanings(project),
         **_pictures(conditions),
-        **_draw_growth(
-            pictures.growth_by_language(conditions, _today()), charts.growth_by_language
-        ),
+        **_draw_growth(_growth_by_language(conditions), charts.growth_by_language),
     )
 
 
@@ -109,12 +107,16 @@ def _growth_of_all(mode: PrivateMode) -> dict[str, Any]:
     """Draw how all projects together grew, by language or by project."""
     by = Values(request.args.to_dict()).read("by", one_of(GROWTH_BY), GROWTH_BY[0])
     if by == "project":
-        periods = pictures.growth_by_project(mode, _today())
+        periods = pictures.growth_by_project(mode, _today(), _settings().growth)
         drawn = _draw_growth(periods, charts.growth_by_project)
     else:
-        periods = pictures.growth_by_language(counted(mode), _today())
+        periods = _growth_by_language(counted(mode))
         drawn = _draw_growth(periods, charts.growth_by_language)
     return drawn | {"growth_by": by, "growth_choices": GROWTH_BY}
+
+
+def _growth_by_language(conditions: Sequence[ColumnElement[bool]]) -> list[charts.Period]:
+    return pictures.growth_by_language(conditions, _today(), _settings().growth)
 
 
 def _draw_growth(

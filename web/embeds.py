@@ -48,7 +48,7 @@ class Choice:
 CHARTS: Final[Mapping[str, Draw]] = {
     "activity": lambda subject, choice: pictures.calendar(subject, choice.year, _today()),
     "languages": lambda subject, _: pictures.languages(subject),
-    "growth": lambda subject, _: pictures.growth(subject, _today()),
+    "growth": lambda subject, _: pictures.growth(subject, _today(), _settings().growth),
 }
 
 

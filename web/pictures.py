@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, func, select
 
-from config import PrivateMode
+from config import GrowthMode, PrivateMode
 from figures import activity, rollup
 from figures.growth import Month, fetch_growth_by_language, fetch_growth_by_project
 from figures.projects import counted, named, visible
@@ -60,22 +60,24 @@ def languages(subject: Subject) -> Picture:
     return charts.language_bar(subject.languages_loc)
 
 
-def growth(subject: Subject, today: date) -> Picture:
+def growth(subject: Subject, today: date, mode: GrowthMode) -> Picture:
     """Draw the lines of code of each month, by language."""
-    months = growth_by_language(subject.conditions, today)
+    months = growth_by_language(subject.conditions, today, mode)
     if not months:
         return charts.notice(NO_GROWTH, title=subject.name or ALL_TITLE)
     return charts.growth_by_language(months)
 
 
-def growth_by_language(conditions: Iterable[ColumnElement[bool]], today: date) -> list[Period]:
+def growth_by_language(
+    conditions: Iterable[ColumnElement[bool]], today: date, mode: GrowthMode
+) -> list[Period]:
     """Return what a chart of growth by language is drawn from."""
-    return [_period(month) for month in fetch_growth_by_language(conditions, today)]
+    return [_period(month) for month in fetch_growth_by_language(conditions, today, mode)]
 
 
-def growth_by_project(private_mode: PrivateMode, today: date) -> list[Period]:
+def growth_by_project(private_mode: PrivateMode, today: date, mode: GrowthMode) -> list[Period]:
     """Return what a chart of the growth of all projects is drawn from, each one a part."""
-    months = fetch_growth_by_project(counted(private_mode), visible(private_mode), today)
+    months = fetch_growth_by_project(counted(private_mode), visible(private_mode), today, mode)
     return [_period(month) for month in months]
 
 

@@ -21,6 +21,11 @@ ROUTES = {
 NOW = f"{utc_now():%Y-%m}"
 
 
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    return environment | {"GROWTH": "month"}
+
+
 @pytest.fixture(autouse=True)
 def projects(app: Flask) -> None:
     with app.app_context():

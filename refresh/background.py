@@ -1,0 +1,107 @@
+"""Growth behind the refreshes: on the lower queue, or where there is none, in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+import measure
+from config import Settings
+from errors import Interrupted, QueueUnavailable
+from refresh import growth, queue, store
+
+log = logging.getLogger(__name__)
+
+NICENESS = 10
+LOOK_EVERY = 1.0
+"""Seconds between two looks for a refresh that needs the worker."""
+
+_lock = threading.Lock()
+_running = False
+_wanted = False
+
+
+def enqueue_growth(settings: Settings) -> None:
+    """Put the growth that is lacking on the lower queue. Raises QueueUnavailable."""
+    lacking = growth.count_lacking(settings)
+    if lacking:
+        queue.enqueue_growth(settings, lacking)
+
+
+def grow_behind(app: Flask, settings: Settings) -> None:
+    """Have the growth that is lacking measured in a thread, unless there is a queue."""
+    if growth.count_lacking(settings) and not queue.is_reachable(settings):
+        start_growth(app, settings)
+
+
+def start_growth(app: Flask, settings: Settings) -> None:
+    """Measure growth in a thread, unless one does already; the process's end waits for it.
+
+    measure.stop_all() ends it, and what it has saved stays.
+    """
+    global _running, _wanted
+    with _lock:
+        _wanted = True
+        if not _running:
+            _running = True
+            threading.Thread(target=_run, args=(app, settings), name="growth").start()
+
+
+def _run(app: Flask, settings: Settings) -> None:
+    global _running
+    _lower_priority()
+    while _take_wish():
+        with app.app_context():
+            try:
+                growth.measure_all(settings)
+            except Interrupted as error:
+                log.info("growth is left to be carried on: %s", error)
+            except SQLAlchemyError as error:
+                log.warning("growth is left to be carried on: %s", type(error).__name__)
+
+
+def _take_wish() -> bool:
+    """Tell whether growth was asked for since the last call; the thread ends where it was not."""
+    global _running, _wanted
+    with _lock:
+        _running, _wanted = _wanted, False
+        return _running
+
+
+@contextlib.contextmanager
+def giving_way(app: Flask, settings: Settings) -> Iterator[None]:
+    """End this process's programs when its worker is needed for a refresh.
+
+    For a process that does nothing else.
+    """
+    _lower_priority()
+    done = threading.Event()
+
+    def watch() -> None:
+        with app.app_context():
+            while not done.wait(LOOK_EVERY):
+                with contextlib.suppress(SQLAlchemyError, QueueUnavailable):
+                    if store.find_active() is not None or queue.count_waiting(settings):
+                        measure.stop_all()
+                        return
+
+    watcher = threading.Thread(target=watch, name="giving-way", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _lower_priority() -> None:
+    """Let figures go first; on Linux this is the thread's alone, and its programs'."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
