@@ -189,6 +189,23 @@ def test_one_that_fails_is_left_for_a_while(app: Flask, client: FlaskClient, wor
     assert client.get("/api/project/alpha").get_json()["stale"] is False
 
 
+def test_private_names_are_not_in_the_log(
+    environment: dict[str, str],
+    request: pytest.FixtureRequest,
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+):
+    environment["PRIVATE_REPOSITORIES"] = "count"
+    world.api.update("alpha", private=True)
+    world.git.private.add("alpha")
+    client = request.getfixturevalue("client")
+    caplog.set_level("INFO")
+    refresh(client)
+    await_growth(request.getfixturevalue("app"))
+    wait_until(lambda: "growth of a private repository is complete" in caplog.text, LIMIT, "log")
+    assert "alpha" not in caplog.text
+
+
 def test_by_the_year(environment: dict[str, str], request: pytest.FixtureRequest, world: World):
     environment["GROWTH"] = GrowthMode.YEAR
     client = request.getfixturevalue("client")

@@ -43,7 +43,7 @@ def add(
 ) -> None:
     loc = sum(languages.values())
     figures = {"loc": loc, "languages_loc": languages, "growth_sha": "a", "private": private}
-    session.add(Project(id=id_, github_id=id_, name=name, **figures))
+    session.add(Project(id=id_, github_id=id_, name=name, commit_count=2, **figures))
     session.flush()
     half = {language: lines * 10 for language, lines in languages.items()}
     session.add(Growth(project_id=id_, month="2020-03", sha="b", loc=loc * 10, languages=half))
