@@ -141,7 +141,8 @@ def _todays_fingerprint(settings: Settings) -> str | None:
     """Return what growth would be counted with; None where it is off, or there is no cloc."""
     if settings.growth is GrowthMode.OFF:
         return None
-    options = measuring.measure_options(settings)
+    # Whose commits they are makes no difference to lines.
+    options = replace(measuring.measure_options(settings), author_patterns=None)
     counter = measure.best_counter(options)
     if not counter.startswith("cloc"):
         return None
