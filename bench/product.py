@@ -30,7 +30,7 @@ class Refreshed:
 
 
 def environment(api_url: str, token: str, database: str, **more: str) -> dict[str, str]:
-    """Return the product's environment: nothing left out, nothing by the clock."""
+    """Return the product's environment: nothing left out, nothing by the clock or behind."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
@@ -38,6 +38,7 @@ def environment(api_url: str, token: str, database: str, **more: str) -> dict[st
         "GITHUB_API_URL": api_url,
         "GITHUB_ACCESS_TOKEN": token,
         "EXCLUDE_DIRS": "",
+        "GROWTH": "off",
         "REFRESH_INTERVAL_HOURS": "0",
         "REFRESH_MIN_INTERVAL": "0",
         "FORCE_MIN_INTERVAL": "0",
