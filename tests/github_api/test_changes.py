@@ -172,7 +172,7 @@ def test_measuring_leaves_no_descriptor_and_no_thread_behind(
     measured: int,
     asked_in_vain: int,
 ):
-    environment["REFRESH_CONCURRENCY"] = "4"
+    environment["FETCH_CONCURRENCY"] = environment["REFRESH_CONCURRENCY"] = "4"
     client = request.getfixturevalue("client")
     world.add("alpha", commits=1)
     world.add("broken", commits=1)

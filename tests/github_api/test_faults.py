@@ -94,7 +94,7 @@ def test_a_used_up_quota_says_until_when(measured: FlaskClient, world: World):
 def test_a_quota_used_up_in_mid_refresh_keeps_what_is_measured(
     environment: dict[str, str], request: pytest.FixtureRequest, world: World
 ):
-    environment["REFRESH_CONCURRENCY"] = "1"
+    environment["FETCH_CONCURRENCY"] = environment["REFRESH_CONCURRENCY"] = "1"
     client = request.getfixturevalue("client")
     for number in range(4):
         world.add(f"repo{number}")

@@ -396,7 +396,7 @@ def test_stopping_all_interrupts_a_measurement(url, git_server: GitServer, scrat
 
 
 def test_a_history_that_takes_too_long_ends_the_count(url, scratch, wrapped_git):
-    path = wrapped_git('case "$1" in log) sleep 60;; esac; exec GIT "$@"')
+    path = wrapped_git('case " $* " in *" log "*) sleep 60;; esac; exec GIT "$@"')
 
     with pytest.raises(MeasureError, match=r"reading it took .* MEASURE_TIMEOUT \(2 s\)"):
         measure(Source(url), options(scratch, search_path=path, measure_timeout=2))
@@ -404,7 +404,9 @@ def test_a_history_that_takes_too_long_ends_the_count(url, scratch, wrapped_git)
 
 
 def test_a_checkout_that_fails_ends_the_history(url, scratch, wrapped_git):
-    path = wrapped_git('case "$1" in log) sleep 300;; checkout-index) exit 9;; esac; exec GIT "$@"')
+    path = wrapped_git(
+        'case " $* " in *" log "*) sleep 300;; *" checkout-index "*) exit 9;; esac; exec GIT "$@"'
+    )
     begun = time.monotonic()
 
     with pytest.raises(MeasureError, match="git failed with code 9"):
