@@ -63,11 +63,13 @@ CASES = (
 FIRST_ANSWERS = ("/api/projects", "/api/metrics", "/dashboard")
 
 BARE = """
-import json, sys
+import json
 from pathlib import Path
-from flask import Flask, Response, request
+from flask import Flask, Response
+from config import read_settings
 
 app = Flask(__name__)
+app.config["SETTINGS"] = read_settings()
 answers = {{}}
 for file in Path({folder!r}).glob("*.answer"):
     head, _, body = file.read_bytes().partition(b"\\n")
@@ -175,7 +177,7 @@ def serving(module: str, settings: Mapping[str, str], folder: Path, probe: str) 
                 break
             except (OSError, IndexError):
                 if time.monotonic() > deadline:
-                    raise RuntimeError((folder / f"{port}.log").read_text()) from None
+                    raise RuntimeError((folder / f"{port}.log").read_text()[-2000:]) from None
                 time.sleep(0.1)
         yield server
     finally:
