@@ -58,6 +58,12 @@ def read_examples() -> Iterator[Example]:
 
 
 EXAMPLES = list(read_examples())
+COMMON_ERRORS = GUIDE.split("### Errors")[1].split("\n### ")[0]
+
+
+def section_of(route: str) -> str:
+    """Return the route whose section describes this one: those of other owners have none."""
+    return route.replace("<owner>/", "")
 
 
 @pytest.fixture
@@ -76,8 +82,14 @@ def code_routes(plain_app: Flask) -> set[str]:
 
 
 def test_guide_has_every_route_and_no_other(code_routes: set[str]):
-    assert set(re.findall(r"^## `([A-Z]+ /\S*)`$", GUIDE, re.M)) == code_routes
-    assert set(re.findall(r"^\| \[`([A-Z]+ /\S*)`\]", GUIDE, re.M)) == code_routes
+    sections = {section_of(route) for route in code_routes}
+    assert set(re.findall(r"^## `([A-Z]+ /\S*)`$", GUIDE, re.M)) == sections
+    assert set(re.findall(r"^\| \[`([A-Z]+ /\S*)`\]", GUIDE, re.M)) == sections
+
+
+def test_guide_names_every_route_of_other_owners(code_routes: set[str]):
+    others = {route for route in code_routes if route != section_of(route)}
+    assert set(re.findall(r"`(GET /\S*<owner>\S*)`", GUIDE)) == others
 
 
 def test_openapi_has_every_route_and_no_other(code_routes: set[str]):
@@ -125,7 +137,7 @@ def test_every_route_has_an_example_of_each_good_answer(code_routes: set[str]):
         for status in described(route)["responses"]
         if status.startswith("2") and is_json(route, status)
     }
-    assert good <= shown
+    assert {(section_of(route), status) for route, status in good} <= shown
 
 
 def is_json(route: str, status: str) -> bool:
@@ -142,9 +154,9 @@ def test_every_picture_has_an_example(code_routes: set[str]):
 
 
 def test_every_status_of_openapi_is_in_the_guide(code_routes: set[str]):
-    general = set(re.findall(r"^\| (\d{3}) \|", GUIDE.split("## Errors")[1], re.M))
+    general = set(re.findall(r"^\| (\d{3}) \|", COMMON_ERRORS, re.M))
     for route in code_routes:
-        section = GUIDE.split(f"## `{route}`")[1].split("\n## ")[0]
+        section = GUIDE.split(f"## `{section_of(route)}`\n")[1].split("\n## ")[0]
         here = set(re.findall(r"^\| (\d{3}) \|", section, re.M))
         assert set(described(route)["responses"]) <= here | general, route
         assert here <= set(described(route)["responses"]), route
@@ -164,7 +176,7 @@ def test_readme_shows_a_project():
 
 def test_errors_of_any_address(plain_app: Flask):
     client = plain_app.test_client()
-    said = dict(re.findall(r"^\| (\d{3}) \|.*\| `(.*)` \|$", GUIDE.split("## Errors")[1], re.M))
+    said = dict(re.findall(r"^\| (\d{3}) \|.*\| `(.*)` \|$", COMMON_ERRORS, re.M))
     large = client.get("/", data=b"x" * 65_537)
     for answer in (client.get("/no-such-address"), client.delete("/api/projects"), large):
         assert answer.json == {"error": said[str(answer.status_code)]}
