@@ -13,7 +13,7 @@ ProjectTrackerError
 │   └── RepositoryTooLarge      … because it is larger than MAX_REPO_MB or needs too much memory
 ├── GitHubError                 GitHub's API did not give what was asked
 │   ├── TokenRefused            401
-│   ├── RateLimited             the quota is used up until an instant
+│   ├── RateLimited             the quota is used up for some time
 │   ├── GitHubUnavailable       server errors, no connection, or too slow
 │   ├── RepositoryGone          404
 │   └── RepositoryBlocked       403 or 451

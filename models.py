@@ -1,6 +1,6 @@
 """The tables: projects, their days and months, and refreshes with their tasks.
 
-Every instant is UTC: aware in Python, without a zone in the database.
+Every timestamp is UTC: aware in Python, without a zone in the database.
 """
 
 from datetime import date, datetime

@@ -16,9 +16,9 @@ from measure import Options, Source, blobs
 from measure.checkout import check_out, list_files
 from measure.cloc import find_cloc
 from measure.fetch import fetch_commits
-from measure.folder import clone_folder, remove
 from measure.git import Git
 from measure.growth import Snapshot, measure_growth
+from measure.workspace import remove, temporary_workspace
 
 HOURS = 24 * 3600
 LARGE = 1 << 15  # MB
@@ -73,7 +73,7 @@ def differences(path: Path, snapshots: list[Snapshot]) -> list[str]:
     """Return the periods whose commit cloc counts otherwise, in a checkout of its own."""
     found = []
     cloc = find_cloc(None, os.environ["PATH"])
-    with clone_folder() as folder:
+    with temporary_workspace() as folder:
         git = Git(Source(str(path)), options(), folder)
         fetch_commits(git, None)
         for snapshot in snapshots:

@@ -14,12 +14,12 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 def utc_now() -> datetime:
-    """Give the present instant, aware, in UTC."""
+    """Give the present time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def to_iso_utc(moment: datetime | None) -> str | None:
-    """Write an aware instant as ISO 8601 in UTC to the second, ending in Z; None stays None."""
+    """Write an aware timestamp as ISO 8601 in UTC to the second, ending in Z; None stays None."""
     if moment is None:
         return None
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
@@ -42,7 +42,7 @@ def clean_json(value: Any) -> Any:
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """Keep an instant as a UTC timestamp without a zone, and give it back aware.
+    """Keep a timestamp in UTC, without a zone, and give it back aware.
 
     The first release kept its timestamps in this form. ValueError on a naive datetime.
     """
@@ -51,15 +51,15 @@ class UTCDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn an aware instant into naive UTC."""
+        """Turn an aware timestamp into naive UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("an instant without a time zone cannot be stored")
+            raise ValueError("a timestamp without a time zone cannot be stored")
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn naive UTC into an aware instant."""
+        """Turn naive UTC into an aware timestamp."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 

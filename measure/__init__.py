@@ -25,7 +25,6 @@ from .figures import (
     whole_minutes,
 )
 from .fingerprint import COUNTING_VERSION, fingerprint
-from .folder import clone_folder, sweep_folders
 from .git import OBJECT_NAME, Git
 from .growth import By
 from .loc import best_counter
@@ -35,6 +34,7 @@ from .slots import Limit, sweep_slots
 from .stored_counts import decode, encode
 from .together import run_concurrently
 from .trees import Counts
+from .workspace import sweep_workspaces, temporary_workspace
 
 __all__ = [
     "COUNTING_VERSION",
@@ -80,7 +80,7 @@ def measure(
     if since is not None and not OBJECT_NAME.fullmatch(since):
         since = None
     known = _decode(file_counts)
-    with _turn_to_clone(source, options), clone_folder(options.scratch) as folder:
+    with _turn_to_clone(source, options), temporary_workspace(options.scratch) as folder:
         git = Git(source, options, folder)
         fetched, listing = fetch_files(git, since, known)
         with _turn_to_count(options):
@@ -96,14 +96,14 @@ def measure(
 
 def remote_head(source: Source, options: Options) -> str | None:
     """Return the commit that a repository's branch (or HEAD) names now, or None."""
-    with clone_folder(options.scratch) as folder:
+    with temporary_workspace(options.scratch) as folder:
         refs = Git(source, options, folder).list_remote()
     return refs.get("HEAD" if source.branch is None else f"refs/heads/{source.branch}")
 
 
 def sweep(scratch: Path | None = None) -> int:
     """Remove what measurements whose process died have left, and return how many things."""
-    return sweep_folders(scratch) + sweep_slots(scratch)
+    return sweep_workspaces(scratch) + sweep_slots(scratch)
 
 
 def slots_to_clone(source: Source, cloning: Limit, counting: Limit | None) -> int:

@@ -11,9 +11,9 @@ from .checkout import sizes, write_files
 from .cloc import Cloc
 from .cloc_server.preloaded import find_server
 from .figures import out_of_memory
-from .folder import remove
 from .git import Git
 from .trees import Counts, Pair
+from .workspace import remove
 
 BATCH_FILES = 20_000
 BATCH_BYTES = 128 << 20

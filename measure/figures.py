@@ -162,5 +162,5 @@ def out_of_memory(doing: str, options: Options) -> RepositoryTooLarge:
 
 
 def whole_minutes(first: datetime, last: datetime) -> int:
-    """Return the minutes from one instant to another, rounded, halves up."""
+    """Return the minutes from one timestamp to another, rounded, halves up."""
     return (int((last - first).total_seconds()) + 30) // 60

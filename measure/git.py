@@ -28,7 +28,7 @@ from . import git_errors
 from .cancel import CancelScope
 from .command import Deadline, run, stream
 from .figures import Options, Source, out_of_memory
-from .folder import remove
+from .workspace import remove
 
 ASKPASS = Path(__file__).with_name("askpass.sh")
 SILENCE = 60  # seconds without a byte after which a server is given up

@@ -19,9 +19,9 @@ from .checkout import Listing, check_out, list_files
 from .cloc import Cloc, ClocFailed, find_cloc
 from .fetch import fetch_commits
 from .figures import Options, Source, out_of_memory
-from .folder import clone_folder, remove
 from .git import Git
 from .trees import AttributesCheck, Counts, Tree, read_tree, sum_tree
+from .workspace import remove, temporary_workspace
 
 FIRST_YEAR = 1970
 PENDING_FILES = 1_000_000
@@ -66,7 +66,7 @@ def measure_growth(
     """
     try:
         cloc = find_cloc(options.cloc_path, options.search_path)
-        with clone_folder(options.scratch) as folder:
+        with temporary_workspace(options.scratch) as folder:
             git = Git(source, options, folder)
             head = fetch_commits(git, None).head
             commits = period_commits(_first_parents(git, head), head, by, now or datetime.now(UTC))
@@ -185,9 +185,9 @@ def _first_parents(git: Git, head: str) -> Iterator[tuple[str, int | None]]:
                 yield commit.decode(), int(second[:20]) if second.isdigit() else None
 
 
-def _number(instant: datetime, by: By) -> int:
-    years = instant.year - FIRST_YEAR
-    return years if by == "year" else years * 12 + instant.month - 1
+def _number(timestamp: datetime, by: By) -> int:
+    years = timestamp.year - FIRST_YEAR
+    return years if by == "year" else years * 12 + timestamp.month - 1
 
 
 def _name(number: int, by: By) -> str:

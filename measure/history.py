@@ -63,8 +63,8 @@ def read_history(
 
 def add_histories(one: History, other: History) -> History:
     """Return the history of the commits of both, which have none in common."""
-    instants = [one.first_commit, one.last_commit, other.first_commit, other.last_commit]
-    dated = [instant for instant in instants if instant is not None]
+    timestamps = [one.first_commit, one.last_commit, other.first_commit, other.last_commit]
+    dated = [timestamp for timestamp in timestamps if timestamp is not None]
     return History(
         commits=one.commits + other.commits,
         additions=one.additions + other.additions,
@@ -175,8 +175,8 @@ class _Tally:
             commits=self.all.commits,
             additions=self.all.additions,
             deletions=self.all.deletions,
-            first_commit=_instant(self.first),
-            last_commit=_instant(self.last),
+            first_commit=_timestamp(self.first),
+            last_commit=_timestamp(self.last),
             days=self.all.by_day(),
             own=Own(own.commits, own.additions, own.deletions, own.by_day())
             if self.authors.knows_own
@@ -185,7 +185,7 @@ class _Tally:
         )
 
 
-def _instant(second: int | None) -> datetime | None:
+def _timestamp(second: int | None) -> datetime | None:
     return None if second is None else datetime.fromtimestamp(second, UTC)
 
 

@@ -196,9 +196,9 @@ def _save_history(session: Session, row: Project, figures: Figures) -> None:
     if own is not None:
         row.own_commits = (row.own_commits or 0) + own.commits
         row.own_churn = (row.own_churn or 0) + own.churn
-    instants = [row.first_commit_date, row.last_commit_date]
-    instants += [history.first_commit, history.last_commit]
-    dated = [instant for instant in instants if instant is not None]
+    timestamps = [row.first_commit_date, row.last_commit_date]
+    timestamps += [history.first_commit, history.last_commit]
+    dated = [timestamp for timestamp in timestamps if timestamp is not None]
     row.first_commit_date = min(dated, default=None)
     row.last_commit_date = max(dated, default=None)
     _add_days(session, row, history)

@@ -149,21 +149,21 @@ def test_a_project_without_figures(tables):
 @pytest.mark.parametrize(
     "moment", [MOMENT, datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)]
 )
-def test_instants_come_back_aware_and_in_utc(tables, moment):
+def test_timestamps_come_back_aware_and_in_utc(tables, moment):
     project = Project(name="a", pushed_at=moment)
     store(project)
     assert project.pushed_at == moment
     assert project.pushed_at.utcoffset() == timedelta(0)
 
 
-def test_instants_can_be_compared_by_the_database(tables):
+def test_timestamps_can_be_compared_by_the_database(tables):
     store(Project(name="a", pushed_at=MOMENT))
     other = MOMENT.astimezone(timezone(timedelta(hours=-9)))
     assert names(select(Project).where(Project.pushed_at == other)) == ["a"]
     assert names(select(Project).where(Project.pushed_at < other)) == []
 
 
-def test_a_naive_instant_is_refused(tables):
+def test_a_naive_timestamp_is_refused(tables):
     db.session.add(Project(name="a", pushed_at=MOMENT.replace(tzinfo=None)))
     with pytest.raises(StatementError, match="without a time zone"):
         db.session.commit()
@@ -298,7 +298,7 @@ def test_progress(status, processed, total, progress):
 def failed_job(**values):
     failures = [
         {"name": "a", "private": False, "reason": "it took too long"},
-        {"name": "secret", "private": True, "reason": "the clone broke off"},
+        {"name": "secret", "private": True, "reason": "connection lost during clone"},
     ]
     return RefreshJob(created_at=MOMENT, failures=failures, **{"total_repositories": 30, **values})
 
@@ -306,7 +306,7 @@ def failed_job(**values):
 def test_the_repositories_that_failed_are_named():
     assert failed_job().explain(SHOW) == (
         "2 of 30 repositories could not be measured: "
-        "a: it took too long; secret: the clone broke off"
+        "a: it took too long; secret: connection lost during clone"
     )
 
 
@@ -315,7 +315,7 @@ def test_private_repositories_that_failed_are_not_named(tables, mode):
     store(Project(name="a", github_id=1))
     assert failed_job().explain(mode) == (
         "2 of 30 repositories could not be measured: "
-        "a: it took too long; a private repository: the clone broke off"
+        "a: it took too long; a private repository: connection lost during clone"
     )
 
 

@@ -152,7 +152,7 @@ def find_project(name: str, mode: PrivateMode) -> dict[str, Any] | None:
         return None
     project = found[0]
     for field in ("first_commit", "last_finished", "measured_at"):
-        project[field] = words.parse_instant(project[field])
+        project[field] = words.parse_timestamp(project[field])
     # A project has a commit: where none was counted, nothing was measured yet.
     if not project["commits"]:
         project |= dict.fromkeys(HISTORY_FIGURES)
@@ -253,7 +253,7 @@ def _day(moment: datetime | None) -> str:
 
 
 def _moment(moment: datetime | None, today: date) -> dict[str, str] | None:
-    """Return an instant as the page shows it: in words, exactly, and for programs."""
+    """Return a timestamp as the page shows it: in words, exactly, and for programs."""
     if moment is None:
         return None
     return {

@@ -12,13 +12,13 @@ NO_FIGURE = "—"
 KILOBYTES_IN_MEGABYTE = 1024
 
 
-def parse_instant(text: str | None) -> datetime | None:
-    """Read an instant as answers hold it."""
+def parse_timestamp(text: str | None) -> datetime | None:
+    """Read a timestamp as answers hold it."""
     return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
 
 
 def timestamp(moment: datetime) -> str:
-    """Write an instant to the minute: `20 August 2026, 07:23 UTC`."""
+    """Write a timestamp to the minute: `20 August 2026, 07:23 UTC`."""
     return f"{long_date(moment.date())}, {moment:%H:%M} UTC"
 
 
@@ -52,7 +52,7 @@ def separated(figure: int | None) -> str:
 
 
 def years_between(first: datetime, last: datetime) -> str:
-    """Write the years from one instant to another, with one decimal."""
+    """Write the years from one timestamp to another, with one decimal."""
     return f"{(last - first).days / DAYS_IN_YEAR:,.1f}"
 
 

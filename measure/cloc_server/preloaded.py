@@ -10,7 +10,7 @@ from errors import MeasureError
 
 from ..cloc import Cloc, ClocFailed, find_cloc
 from ..figures import Options
-from ..folder import clone_folder
+from ..workspace import temporary_workspace
 from .fork_server import ForkServer, ServerGone
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class PreloadedCloc:
         if not self._options.preload_cloc:
             return self
         with contextlib.suppress(MeasureError):  # where no folder can be made
-            self._folder = self._exit.enter_context(clone_folder(self._options.scratch))
+            self._folder = self._exit.enter_context(temporary_workspace(self._options.scratch))
             self._exit.callback(self._stop)
             self.renew()
         return self

@@ -23,7 +23,7 @@ NAMES = {
 COUNTS = ("time_spent_min", "loc", "commit_count", "active_days", "code_churn")
 ACTIVE = "status IN ('queued', 'running')"
 INTERRUPTED = "interrupted by an upgrade"
-WITHHELD = "the message of an earlier release is not shown: it may not be fit for the public"
+WITHHELD = "the message of an earlier release is not shown: it may not be safe to show"
 # Paths, URLs, tracebacks, SQL and tokens: the first release stored exceptions as they came.
 UNFIT = re.compile(r"[/\\\n]|Traceback|\[SQL|gh[a-z]_\w|github_pat_|[0-9a-f]{40}")
 

@@ -122,5 +122,5 @@ def test_a_database_url_may_choose_its_own_timeout():
     assert "connect_timeout" not in engine_options(f"{url}?connect_timeout=2")["connect_args"]
 
 
-def test_an_instant_that_is_not_known_stays_so():
+def test_a_timestamp_that_is_not_known_stays_so():
     assert to_iso_utc(None) is None

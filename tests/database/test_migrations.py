@@ -172,7 +172,7 @@ def test_messages_of_the_first_release_that_may_hold_a_secret_are_withheld(first
         upgrade_database(app)
         leaky, harmless = (db.session.get_one(RefreshJob, f"job-{n}") for n in (5, 4))
         assert leaky.error_message == (
-            "the message of an earlier release is not shown: it may not be fit for the public"
+            "the message of an earlier release is not shown: it may not be safe to show"
         )
         assert harmless.explain(PrivateMode.SHOW) == "rate limited"
         # Nobody knows whether it names a private repository.

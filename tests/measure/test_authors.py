@@ -12,7 +12,7 @@ import pytest
 from measure import Figures, History, Options, Source, fetch, fingerprint, measure
 from measure.authors import Author, Authors
 from measure.history import read_history
-from tests.measure.test_incremental import Keeper
+from tests.measure.test_incremental import Sums
 from tests.support.measuring import options
 from tests.support.oracle import ask, count_bots
 from tests.support.random_author import Author as Developer
@@ -100,16 +100,16 @@ def test_random_histories(chunk, tmp_path: Path, without_count, monkeypatch):
         repo = Crowd(tmp_path / f"source-{number}")
         repo.chance = chance
         developer = Developer(repo, chance)
-        keeper, bots = Keeper(), 0
+        sums, bots = Sums(), 0
         for _ in range(5):
-            figures = measure(Source(str(repo.path)), chosen, keeper.head)
+            figures = measure(Source(str(repo.path)), chosen, sums.head)
             increments += figures.since is not None
             bots = figures.history.bot_commits + (bots if figures.since is not None else 0)
-            keeper.take(only_own(figures))
+            sums.take(only_own(figures))
             truth = ask(str(repo.path), tmp_path, count=False, authors=OWN[patterns])
-            assert keeper.truth is not None
+            assert sums.truth is not None
             # When the first and the last commit were is kept for all commits alone.
-            known = replace(keeper.truth, first=truth.first, last=truth.last)
+            known = replace(sums.truth, first=truth.first, last=truth.last)
             assert known == truth, f"seed {seed}"
             assert bots == count_bots(str(repo.path), tmp_path), f"seed {seed}"
             developer.work()

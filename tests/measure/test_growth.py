@@ -16,11 +16,11 @@ from measure.changed import count_changed
 from measure.checkout import check_out, list_files
 from measure.cloc import ClocFailed, find_cloc, parse_files
 from measure.fetch import fetch_commits
-from measure.folder import clone_folder, remove
 from measure.git import Git
 from measure.growth import Snapshot, measure_growth, period_commits
 from measure.stored_counts import decode, encode
 from measure.trees import AttributesCheck, Counts, read_tree
+from measure.workspace import remove, temporary_workspace
 from tests.support.git_server import GitServer
 from tests.support.measuring import options
 from tests.support.random_history import COUNTED_WHOLE, DAY, grow
@@ -32,7 +32,7 @@ NOVEMBER = datetime(2023, 11, 20, tzinfo=UTC)
 
 @contextlib.contextmanager
 def cloned(repo: RepoBuilder, chosen: Options) -> Iterator[Git]:
-    with clone_folder(chosen.scratch) as folder:
+    with temporary_workspace(chosen.scratch) as folder:
         git = Git(Source(str(repo.path)), chosen, folder)
         fetch_commits(git, None)
         yield git

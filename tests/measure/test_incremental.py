@@ -25,7 +25,7 @@ BY_DEFAULT = 1
 COUNTED_TWICE = (12, 31, 36)
 
 
-class Keeper:
+class Sums:
     """Keep sums over increments, as the database does."""
 
     def __init__(self) -> None:
@@ -77,14 +77,14 @@ def follow(
     excluded = frozenset(chance.choice([[], ["dist", "build"]]))
     author = Author(RepoBuilder(folder / f"source-{seed}"), chance)
     url = author.repo.publish(server, f"r{seed}")
-    keeper = Keeper()
+    sums = Sums()
     increments = 0
     for _ in range(3):
-        figures = measure(Source(url), replace(chosen, exclude_dirs=excluded), keeper.head)
+        figures = measure(Source(url), replace(chosen, exclude_dirs=excluded), sums.head)
         increments += figures.since is not None
-        keeper.take(figures)
+        sums.take(figures)
         truth = ask(str(server.path(f"r{seed}")), folder, excluded, count=False)
-        assert keeper.truth == truth, f"seed {seed}"
+        assert sums.truth == truth, f"seed {seed}"
         author.work()
         author.repo.push()
     return increments
@@ -109,12 +109,12 @@ def test_random_histories_that_were_counted_twice(
 def check(author: RepoBuilder, folder: Path, chosen: Options, change: Callable[[], None]) -> bool:
     """Measure before and after a change, compare with git, and tell whether it was an increment."""
     source = Source(str(author.path))
-    keeper = Keeper()
-    keeper.take(measure(source, chosen))
+    sums = Sums()
+    sums.take(measure(source, chosen))
     change()
-    figures = measure(source, chosen, keeper.head)
-    keeper.take(figures)
-    assert keeper.truth == ask(str(author.path), folder, count=False)
+    figures = measure(source, chosen, sums.head)
+    sums.take(figures)
+    assert sums.truth == ask(str(author.path), folder, count=False)
     return figures.since is not None
 
 

@@ -82,7 +82,7 @@ class FrontServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def break_off(self) -> None:
-        """Close every connection, so that no thread waits for its client for ever."""
+        """Close every connection, so that no thread waits for its client forever."""
         for connection in list(self.connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

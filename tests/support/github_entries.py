@@ -64,6 +64,6 @@ def user(api_url: str, login: str, user_id: int) -> dict[str, Any]:
     }
 
 
-def stamp(instant: datetime | None) -> str | None:
-    """Write an instant as GitHub does."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if instant else None
+def stamp(timestamp: datetime | None) -> str | None:
+    """Write a timestamp as GitHub does."""
+    return timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if timestamp else None

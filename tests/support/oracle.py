@@ -107,7 +107,7 @@ def _commits(clone: Path) -> Iterator[tuple[str, datetime | None, list[str]]]:
         if match := re.fullmatch(r"commit ([0-9a-f]{40}) (\d*)", line):
             if lines is not None:
                 yield commit, stamp, lines
-            commit, stamp, lines = match[1], _instant(match[2]), []
+            commit, stamp, lines = match[1], _timestamp(match[2]), []
         elif line:
             assert lines is not None
             lines.append(line)
@@ -115,7 +115,7 @@ def _commits(clone: Path) -> Iterator[tuple[str, datetime | None, list[str]]]:
         yield commit, stamp, lines
 
 
-def _instant(digits: str) -> datetime | None:
+def _timestamp(digits: str) -> datetime | None:
     if not digits:
         return None
     end_of_time = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from measure.folder import MARKER
+from measure.workspace import MARKER
 from tests.support.processes import free_port, watchman
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ DEFAULT_WAITS = {
 class Service:
     """Start web and worker processes in an environment, and end whatever is left of them.
 
-    `waits` may be changed before a program is started: `tests.support.hasty` tells what they are.
+    `waits` may be changed before a program is started: `tests.support.short_timeouts` tells what they are.
     """
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
@@ -48,7 +48,7 @@ class Service:
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start a program through tests.support.hasty; its output goes to a file of its own."""
+        """Start a program through tests.support.short_timeouts; its output goes to a file of its own."""
         log = self.folder / f"{len(self.processes)}-{Path(command[0]).stem}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -67,7 +67,7 @@ class Service:
     def arguments(self, *command: str) -> list[str]:
         """Say how Python is to start a program."""
         waits = [f"{name}={seconds}" for name, seconds in self.waits.items()]
-        return ["-m", "tests.support.hasty", *waits, *command]
+        return ["-m", "tests.support.short_timeouts", *waits, *command]
 
     def start_worker(self, *options: str) -> subprocess.Popen[bytes]:
         """Start `python worker.py` and wait until a worker of its own listens to the queue."""

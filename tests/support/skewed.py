@@ -1,4 +1,4 @@
-"""Move the clock of a process, as tests.support.hasty does with `SKEW=-40`."""
+"""Move the clock of a process, as tests.support.short_timeouts does with `SKEW=-40`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page as the server makes it: whole, escaped, discreet, and kept."""
+"""The page as the server makes it: complete, escaped, without private names, and cached."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wanted, "MEASURE_AGAIN_AFTER", 1.0)
     monkeypatch.setattr(after_answer, "LOOK_EVERY", 0.05)
 

@@ -32,11 +32,11 @@ def test_how_long_ago(days: int, said: str):
     assert words.days_ago(TODAY - timedelta(days=days), TODAY) == said
 
 
-def test_instants():
-    moment = words.parse_instant("2026-08-20T07:23:30Z")
+def test_timestamps():
+    moment = words.parse_timestamp("2026-08-20T07:23:30Z")
     assert moment == datetime(2026, 8, 20, 7, 23, 30, tzinfo=UTC)
     assert words.timestamp(moment) == "20 August 2026, 07:23 UTC"
-    assert words.parse_instant(None) is None
+    assert words.parse_timestamp(None) is None
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,11 @@ logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def clone_folder(scratch: Path | None = None) -> Iterator[Path]:
+def temporary_workspace(scratch: Path | None = None) -> Iterator[Path]:
     """Make a folder of one's own, and remove it with all that is in it.
 
     A marker in it is held locked meanwhile: the system lets go of the lock when this process dies,
-    however that happens, and so tells sweep_folders() what is left over.
+    however that happens, and so tells sweep_workspaces() what is left over.
     """
     try:
         folder, marker = _make(scratch)
@@ -41,7 +41,7 @@ def clone_folder(scratch: Path | None = None) -> Iterator[Path]:
         os.close(marker)
 
 
-def sweep_folders(scratch: Path | None = None) -> int:
+def sweep_workspaces(scratch: Path | None = None) -> int:
     """Remove the clone folders whose owner is gone and return how many.
 
     A folder's name proves nothing: only one that holds the marker is removed.

@@ -1,4 +1,4 @@
-"""Run one of the Procfile's programs with shorter waits: `python -m tests.support.hasty`.
+"""Run one of the Procfile's programs with shorter waits: `python -m tests.support.short_timeouts`.
 
 The first arguments set waits of `refresh.store` and `refresh.wanted`, as `DEAD_AFTER=2.5`;
 `SKEW=130` puts the clock of the process forward. The next is `worker.py`, `app.py`, `gunicorn` or

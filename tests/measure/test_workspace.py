@@ -11,7 +11,7 @@ import pytest
 
 from errors import MeasureError
 from measure import sweep
-from measure.folder import MARKER, PREFIX, SIGNATURE, clone_folder
+from measure.workspace import MARKER, PREFIX, SIGNATURE, temporary_workspace
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ def deep_tree(folder: Path, depth: int) -> None:
 
 
 def test_the_folder_is_gone_afterwards(tmp_path: Path):
-    with clone_folder(tmp_path) as folder:
+    with temporary_workspace(tmp_path) as folder:
         (folder / "a" / "b").mkdir(parents=True)
         assert left_in(tmp_path) == [folder]
 
@@ -39,14 +39,14 @@ def test_the_folder_is_gone_afterwards(tmp_path: Path):
 
 
 def test_the_folder_is_gone_after_a_failure(tmp_path: Path):
-    with pytest.raises(ZeroDivisionError), clone_folder(tmp_path):
+    with pytest.raises(ZeroDivisionError), temporary_workspace(tmp_path):
         raise ZeroDivisionError
 
     assert left_in(tmp_path) == []
 
 
 def test_a_tree_of_4000_folders_is_removed(tmp_path: Path):
-    with clone_folder(tmp_path) as folder:
+    with temporary_workspace(tmp_path) as folder:
         deep_tree(folder, 4000)
 
     assert left_in(tmp_path) == []
@@ -55,21 +55,21 @@ def test_a_tree_of_4000_folders_is_removed(tmp_path: Path):
 def test_a_parent_that_is_not_there_is_said_in_words(tmp_path: Path):
     with (
         pytest.raises(MeasureError, match="no folder for temporary files"),
-        clone_folder(tmp_path / "nowhere"),
+        temporary_workspace(tmp_path / "nowhere"),
     ):
         pass
 
 
 def test_a_sweep_leaves_what_is_in_use(tmp_path: Path):
-    with clone_folder(tmp_path) as folder:
+    with temporary_workspace(tmp_path) as folder:
         assert sweep(tmp_path) == 0
         assert folder.exists()
 
 
 def test_a_sweep_removes_what_a_killed_process_left(tmp_path: Path):
     script = (
-        "import pathlib, time; from measure.folder import clone_folder\n"
-        "with clone_folder(pathlib.Path('.')) as folder:\n"
+        "import pathlib, time; from measure.workspace import temporary_workspace\n"
+        "with temporary_workspace(pathlib.Path('.')) as folder:\n"
         "    (folder / 'x').touch(); print(flush=True); time.sleep(60)"
     )
     owner = subprocess.Popen(
@@ -110,9 +110,9 @@ def test_a_sweep_is_not_kept_waiting_by_a_pipe(tmp_path: Path):
 
 
 def test_a_removal_that_broke_off_is_ended_by_the_next_sweep(tmp_path: Path, monkeypatch):
-    with monkeypatch.context() as broken, clone_folder(tmp_path) as folder:
+    with monkeypatch.context() as broken, temporary_workspace(tmp_path) as folder:
         (folder / "repository").mkdir()
-        broken.setattr("measure.folder.remove", lambda *_: False)
+        broken.setattr("measure.workspace.remove", lambda *_: False)
 
     assert left_in(tmp_path) == [folder]
     assert sweep(tmp_path) == 1
