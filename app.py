@@ -1,4 +1,4 @@
-"""The Flask application: settings, database, routes, commands."""
+"""The Flask application: settings, database, routes and commands."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
         settings.log_format, redact=settings.private_repositories is not PrivateMode.SHOW
     )
     app = Flask(__name__, static_folder="web/static", static_url_path="/static")
-    # Pages ask for a file by a version that changes with it.
+    # Pages request a file with a version that changes with its content.
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 365 * 86_400
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.config["SETTINGS"] = settings
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings.database_url)
     app.json = JSONProvider(app)
-    # A redirect to the path without its doubled slashes would be an answer that is not JSON.
+    # Otherwise a path with doubled slashes is answered by a redirect that is not JSON.
     app.url_map.merge_slashes = False
     db.init_app(app)
     app.register_blueprint(api.blueprint)
@@ -71,7 +71,7 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
 def prepare(app: Flask) -> None:
     """Migrate the database to the current schema and log what an operator should know.
 
-    Every process that serves or works calls it once at its start. Raises StartError.
+    Every web and worker process calls it once at its start. Raises StartError.
     """
     settings: Settings = app.config["SETTINGS"]
     try:
@@ -97,7 +97,7 @@ def prepare(app: Flask) -> None:
 
 
 def start(app: Flask) -> None:
-    """Prepare, or end this process with one line that says why it cannot start."""
+    """Prepare the process, or end it with one line that says why it cannot start."""
     try:
         prepare(app)
     except StartError as error:
@@ -105,7 +105,7 @@ def start(app: Flask) -> None:
 
 
 def _may_have_private(settings: Settings) -> bool:
-    """Tell whether there are private rows, or a first refresh could bring some."""
+    """Return whether there are private rows, or a first refresh could add some."""
     if db.session.scalar(db.select(Project.id).where(Project.private).limit(1)) is not None:
         return True
     return (
@@ -115,7 +115,7 @@ def _may_have_private(settings: Settings) -> bool:
 
 
 class LocalHandler(WSGIRequestHandler):
-    """Answer what is not HTTP in JSON like every other error."""
+    """Answer a malformed request with an error in JSON, as all errors are."""
 
     error_content_type = "application/json"
     error_message_format = '{"error": "bad request (%(code)d)"}'
@@ -130,12 +130,12 @@ def serve(app: Flask) -> None:
         except KeyboardInterrupt:
             log.info("stopping")
         if not stop_running():
-            # A thread still waits for GitHub; its refresh has ended in words.
+            # A thread may still wait for GitHub; its refresh has already ended as failed.
             os._exit(0)
 
 
 def _serve(app: Flask, settings: Settings) -> None:
-    from refresh.scheduler import start_scheduler  # no other process needs APScheduler
+    from refresh.scheduler import start_scheduler  # only this process needs APScheduler
 
     try:
         check_address(settings, "make run")

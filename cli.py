@@ -1,6 +1,6 @@
 """The commands: ``flask --app app refresh``, ``measure``, ``export``, ``clock`` and others.
 
-Every process imports this module, so what one command alone needs is imported in that command.
+Every process imports this module, so what only one command needs is imported in that command.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def refresh_command(force: bool) -> None:
     _upgrade(current_app._get_current_object())  # type: ignore[attr-defined]
     console = Console(stderr=True)
     observer = ProgressObserver(console)
-    # The bar and the summary say it already.
+    # The bar and the summary show the same.
     logging.getLogger().setLevel(logging.ERROR)
     try:
         with signals_interrupt(), observer.progress:
@@ -176,7 +176,7 @@ def upgrade_command() -> None:
 @click.command("doctor")
 @with_appcontext
 def doctor_command() -> None:
-    """Look at all that a refresh needs, and say of each part that it is ok or what to do."""
+    """Check all that a refresh needs, and print for each part that it is ok or what to do."""
     from doctor import examine
 
     amiss = False

@@ -1,6 +1,6 @@
-"""What `flask doctor` looks at: each part that a refresh needs, and what to do where one is amiss.
+"""The checks of `flask doctor`: each part that a refresh needs, and what to do where one fails.
 
-Nothing is changed, and no secret is in what it says.
+A check changes nothing, and its text holds no secret.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ ONE_TRY = github_api.RetryPolicy(deadline=20, read_timeout=10, max_wait=0, attem
 
 
 class Amiss(Exception):
-    """Say what is amiss with one part, and what to do."""
+    """One part fails its check; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Tell what one look found; `text` says what to do where it is not ok."""
+    """The result of one check; `text` says what to do where it is not ok."""
 
     name: str
     ok: bool
@@ -50,7 +50,7 @@ class Finding:
 
 
 def examine(app: Flask) -> Iterator[Finding]:
-    """Look at one part after another, within the application's context."""
+    """Check one part after another, within the application's context."""
     settings: Settings = app.config["SETTINGS"]
     yield _look("git", lambda: _git(settings))
     yield _look("cloc", lambda: _cloc(settings))
@@ -94,7 +94,7 @@ def _cloc(settings: Settings) -> str:
 
 
 def _folder(settings: Settings) -> str:
-    """Look at the folder for temporary files, where clones go."""
+    """Check the folder for temporary files, where clones are made."""
     try:
         with tempfile.NamedTemporaryFile() as file:
             file.write(b"x" * 4096)
@@ -177,7 +177,7 @@ def _connect(url: str) -> Redis:
 
 
 def _github(settings: Settings) -> Iterator[Finding]:
-    """Look at the token, GitHub's clock and the quota, by one request."""
+    """Check the token, GitHub's clock and the quota with one request."""
     if not settings.knows_what_to_list:
         yield Finding("token", False, str(TokenMissing()))
         return

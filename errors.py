@@ -4,27 +4,27 @@ ProjectTrackerError
 ├── ConfigError                 a variable of the environment cannot be used
 ├── StartError                  this process cannot start: database, schema, folder or port
 ├── BadParameter                a parameter of a request cannot be used
-├── Interrupted                 this process is asked to stop; nothing is wrong with the work itself
+├── Interrupted                 this process is asked to stop; the work itself did not fail
 ├── CommandError                a program failed
 │   ├── CommandTimeout          … because it took too long
 │   └── CommandOutOfMemory      … because it needed more memory than it may have
 ├── MeasureError                one repository could not be measured
 │   ├── EmptyRepository         … because it holds no commit
 │   └── RepositoryTooLarge      … because it is larger than MAX_REPO_MB or needs too much memory
-├── GitHubError                 GitHub's API did not give what was asked
+├── GitHubError                 GitHub's API refused or failed to answer
 │   ├── TokenRefused            401
 │   ├── RateLimited             the quota is used up for some time
 │   ├── GitHubUnavailable       server errors, no connection, or too slow
 │   ├── RepositoryGone          404
 │   └── RepositoryBlocked       403 or 451
-└── RefreshError                a refresh could not be started or carried on
+└── RefreshError                a refresh could not be started or resumed
     ├── TokenMissing            neither GITHUB_ACCESS_TOKEN nor GITHUB_OWNERS is set
     ├── RefreshTooSoon          a forced refresh too soon after the last one
     ├── TokenWrong              the bearer token of REFRESH_TOKEN is missing or wrong
     ├── SignatureWrong          a webhook's signature is missing or wrong
     ├── OriginRefused           a page of an origin that is not listed asks for a change
     ├── QueueUnavailable        Redis did not answer
-    └── Superseded              another process has taken this piece of work over
+    └── Superseded              another process has taken over this work
 
 The message of each of these, CommandError's and StartError's apart, is safe to show: it holds no
 path, URL, token or name of a repository.
@@ -37,32 +37,32 @@ from datetime import UTC, datetime
 
 
 class ProjectTrackerError(Exception):
-    """Stand for anything this project raises itself."""
+    """The base class of everything that this project raises."""
 
 
 class ConfigError(ProjectTrackerError):
-    """Name the variable, what is wrong with it and what would be right, in one line."""
+    """One line that names the variable, what is wrong with it and what would be right."""
 
 
 class StartError(ProjectTrackerError):
-    """Say in one line, for the log, what keeps this process from starting and what to do.
+    """One line for the log: what keeps this process from starting, and what to do.
 
     It may name files and addresses of this machine, and never holds a secret.
     """
 
 
 class BadParameter(ProjectTrackerError):
-    """Name the parameter of a request, what is wrong with it and what would be right."""
+    """A message that names the parameter, what is wrong with it and what would be right."""
 
 
 class Interrupted(ProjectTrackerError):
-    """Tell that the process was asked to stop in the middle of its work."""
+    """The process was asked to stop in the middle of its work."""
 
 
 class CommandError(ProjectTrackerError):
-    """Hold a failed program's name, exit code (negative: the signal) and the end of its stderr.
+    """A failed program: its name, exit code (negative: the signal) and the end of its stderr.
 
-    The output may hold paths and URLs; it is for logs at level DEBUG and for telling causes apart.
+    The output may hold paths and URLs: log it at level DEBUG only, or look for the cause in it.
     """
 
     def __init__(self, command: Sequence[str], code: int, output: str = "") -> None:
@@ -73,35 +73,35 @@ class CommandError(ProjectTrackerError):
 
 
 class CommandTimeout(CommandError):
-    """Tell that a program, with all it had started, was ended after its time was up."""
+    """A program, with all it had started, was ended because its time was up."""
 
 
 class CommandOutOfMemory(CommandError):
-    """Tell that a program needed more memory than its limit, or this machine, allows."""
+    """A program needed more memory than its limit, or this machine, allows."""
 
 
 class MeasureError(ProjectTrackerError):
-    """Say in words why one repository could not be measured."""
+    """One repository could not be measured; the message says why."""
 
 
 class EmptyRepository(MeasureError):
-    """Tell that a repository has no commit to measure."""
+    """A repository has no commit to measure."""
 
 
 class RepositoryTooLarge(MeasureError):
-    """Tell that a repository, or what measuring it takes, is beyond a limit of size or memory."""
+    """A repository, or what measuring it takes, exceeds a limit of size or memory."""
 
 
 class GitHubError(ProjectTrackerError):
-    """Say in words what GitHub's API refused or failed to give."""
+    """GitHub's API refused or failed to answer; the message says what."""
 
 
 class TokenRefused(GitHubError):
-    """Tell that GitHub does not accept GITHUB_ACCESS_TOKEN."""
+    """GitHub does not accept GITHUB_ACCESS_TOKEN."""
 
 
 class RateLimited(GitHubError):
-    """Tell until when GitHub's quota is used up."""
+    """GitHub's quota is used up, until a time in UTC."""
 
     def __init__(self, until: datetime) -> None:
         self.until = until.astimezone(UTC)
@@ -109,23 +109,23 @@ class RateLimited(GitHubError):
 
 
 class GitHubUnavailable(GitHubError):
-    """Tell that GitHub could not be reached, kept failing, or took too long."""
+    """GitHub could not be reached, kept failing, or took too long."""
 
 
 class RepositoryGone(GitHubError):
-    """Tell that GitHub no longer has a repository, or does not show it to this token."""
+    """GitHub no longer has a repository, or does not show it to this token."""
 
 
 class RepositoryBlocked(GitHubError):
-    """Tell that GitHub has the repository but gives no access to it."""
+    """GitHub has the repository but gives no access to it."""
 
 
 class RefreshError(ProjectTrackerError):
-    """Say in words why a refresh cannot start or go on."""
+    """A refresh cannot start or go on; the message says why."""
 
 
 class TokenMissing(RefreshError):
-    """Tell which variable to set before anything can be refreshed."""
+    """No setting says which repositories to measure; the message names the variables."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -136,7 +136,7 @@ class TokenMissing(RefreshError):
 
 
 class RefreshTooSoon(RefreshError):
-    """Tell why a forced refresh has to wait, and in how many seconds it may be asked for again."""
+    """A forced refresh has to wait `retry_after` seconds."""
 
     def __init__(self, reason: str, retry_after: int) -> None:
         super().__init__(f"{reason}: try again in {retry_after} s")
@@ -144,26 +144,26 @@ class RefreshTooSoon(RefreshError):
 
 
 class ExportError(ProjectTrackerError):
-    """Tell why a site cannot be exported."""
+    """A site cannot be exported; the message says why."""
 
 
 class QueueUnavailable(RefreshError):
-    """Tell that Redis is not configured, or did not answer in time."""
+    """Redis is not configured, or did not answer in time."""
 
 
 class Superseded(RefreshError):
-    """Tell that a piece of work now belongs to somebody else and must write nothing more."""
+    """Another process has taken over this work, which must write nothing more."""
 
 
 class TokenWrong(RefreshError):
-    """Tell that a refresh was asked for without the bearer token that REFRESH_TOKEN demands."""
+    """A refresh was requested without the bearer token that REFRESH_TOKEN demands."""
 
     def __init__(self) -> None:
         super().__init__("this needs the header `Authorization: Bearer <REFRESH_TOKEN>`")
 
 
 class SignatureWrong(RefreshError):
-    """Tell that an event was not signed with GITHUB_WEBHOOK_SECRET."""
+    """An event was not signed with GITHUB_WEBHOOK_SECRET."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -172,7 +172,7 @@ class SignatureWrong(RefreshError):
 
 
 class OriginRefused(RefreshError):
-    """Tell that a page of an origin that is not listed asks for a change."""
+    """A page of an origin that is not listed requests a change."""
 
     def __init__(self) -> None:
         super().__init__("pages of this origin may not ask for this: see CORS_ORIGINS")

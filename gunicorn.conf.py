@@ -1,4 +1,4 @@
-"""How gunicorn serves the application: ``gunicorn app:app`` reads this file by itself."""
+"""gunicorn's settings: ``gunicorn app:app`` reads this file."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ bind = (
 worker_class = "web.server.BufferingThreadWorker"
 logger_class = "web.logger.ServerLogger"
 # A refresh without Redis runs inside a request and may take many minutes. A threaded worker sends
-# heartbeats while its threads are busy, so it is not killed for that. How many workers there
-# are is WEB_CONCURRENCY's to say, which gunicorn and Heroku both know. The threads are many, since
-# those that wait for an answer that another one makes (web/responses.py) leave some for others.
+# heartbeats while its threads are busy, so it is not killed for that. WEB_CONCURRENCY, which
+# gunicorn and Heroku both know, sets the number of workers. There are many threads because some
+# wait for an answer that another one makes (web/responses.py).
 threads = 32
 timeout = 60
 graceful_timeout = 20
-# Seconds within which the head of a request must have come, the first and each one after it.
+# Seconds within which the head of a request must have arrived, of the first and each later one.
 keepalive = 10
 worker_connections = 500
 limit_request_line = 8190
 limit_request_fields = 64
 control_socket_disable = True
-# os.sendfile() would send past what web/server.py keeps of an answer.
+# os.sendfile() would bypass the buffer of web/server.py.
 sendfile = False
 
 
@@ -53,7 +53,7 @@ def on_starting(server: Any) -> None:
     from app import app, start
     from web.listening import check_address
 
-    # Given to gunicorn some other way, or taken over from another process, it is not ours to check.
+    # Not checked: an address given by other means, or inherited from another process.
     inherited = server.master_pid or systemd.listen_fds(unset_environment=False)
     if not inherited and server.cfg.address == [(settings.host, settings.port)]:
         try:
@@ -64,7 +64,7 @@ def on_starting(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Leave the connections of the parent to the parent."""
+    """Stop using the parent's connections."""
     from app import app
     from database.engine import forget_connections
 
@@ -72,7 +72,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """When told to stop, stop the programs of a refresh that runs here: it ends in words."""
+    """Stop the programs of a refresh that runs here before the worker stops; it ends as failed."""
     import measure
 
     def stop_programs_before(inherited: Any) -> Callable[[int, FrameType | None], None]:

@@ -1,8 +1,8 @@
-"""A refresh from start to end: one body, two doors.
+"""A refresh from start to end, on the queue or in this process.
 
-Asked for, a refresh becomes a row and then a job on the queue; where there is no queue its body
-runs in the process that was asked. Either way it is listed once, each repository that needs it is
-measured as a task of its own by whoever claims it, and whoever ends the last task closes it.
+A requested refresh becomes a row and then a job on the queue; without a queue it runs in the
+process that received the request. Either way the repositories are listed once, each one to measure
+is a task that one process claims, and the process that ends the last task closes the refresh.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(Enum):
-    """Name what asking for a refresh led to."""
+    """What requesting a refresh led to."""
 
     QUEUED = auto()
     JOINED = auto()
@@ -52,7 +52,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class RefreshResult:
-    """Tell what came of asking for a refresh, and which refresh it is about."""
+    """What requesting a refresh led to, and the refresh that it is about."""
 
     outcome: Outcome
     refresh: RefreshJob
@@ -86,7 +86,7 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
     if not is_new and refresh.kind == RefreshKind.SINGLE:
         wanted.want_everything(forced=forced)
         if store.find_active() is None:
-            # It ended before it could see the wish.
+            # It ended before it could see the request.
             refresh, is_new = store.open_refresh(forced)
     if not is_new:
         return RefreshResult(Outcome.JOINED, refresh)
@@ -103,7 +103,7 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
 
 
 def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> RefreshJob:
-    """Run a refresh in this process, however recent the last one is, and give its row.
+    """Run a refresh in this process, however recent the last one is, and return its row.
 
     Raises TokenMissing, RefreshError where one is under way already, and Interrupted.
     """
@@ -120,9 +120,9 @@ def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> Ref
 
 
 def carry_on(settings: Settings, observer: Observer) -> RefreshJob | None:
-    """Finish here the refresh whose process has died, and give its row, or None.
+    """Finish in this process a refresh whose process has died; return its row, or None.
 
-    Where there is a queue, the workers do it.
+    Where there is a queue, the workers finish it.
     """
     dead = store.find_dead(store.ANSWER_WITHIN)
     if dead is None or queue.is_reachable(settings) or not tasks.take_over(dead.id):
@@ -133,7 +133,7 @@ def carry_on(settings: Settings, observer: Observer) -> RefreshJob | None:
 
 
 def measure_wanted(settings: Settings) -> None:
-    """Start the refresh that GitHub's events ask for, if it is due: on the queue, or else here.
+    """Start the refresh that GitHub's events request, if it is due: on the queue, or else here.
 
     Raises Interrupted when the process is asked to stop.
     """
@@ -206,9 +206,9 @@ def grow_here(settings: Settings) -> None:
 
 
 def refresh_if_due(app: Flask, schedule: Schedule) -> None:
-    """Start the scheduled refresh if it is due, and see to one whose process has died.
+    """Start the scheduled refresh if it is due, and finish one whose process has died.
 
-    Faults are logged and left for the next look.
+    Errors are logged; the next call tries again.
     """
     settings: Settings = app.config["SETTINGS"]
     with app.app_context():
@@ -232,7 +232,7 @@ def refresh_if_due(app: Flask, schedule: Schedule) -> None:
 
 
 def run_here(settings: Settings, refresh_id: str, observer: Observer) -> RefreshJob:
-    """Run a whole refresh in this process, several repositories at once, and give its row.
+    """Run a whole refresh in this process, several repositories at once, and return its row.
 
     Raises Interrupted, after ending the refresh as failed, when the process is asked to stop.
     """
@@ -246,7 +246,7 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
     ):
         count = listing.list_repositories(settings, github, refresh_id)
         if count is None:
-            # Listed already, if it is carried on.
+            # A refresh that is resumed was listed before.
             count = tasks.count_waiting(refresh_id) or None
         if count is not None:
             observer.planned(_fetch(refresh_id))
@@ -258,7 +258,7 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
 
 
 def _preloaded_cloc(settings: Settings, count: int) -> AbstractContextManager[object]:
-    """Prepare cloc for the counts to come; for a single one it does not pay."""
+    """Preload cloc for several counts; for a single one it does not pay."""
     if count < 2:
         return nullcontext()
     return measure.PreloadedCloc(measuring.measure_options(settings))
@@ -278,7 +278,7 @@ def _close(refresh_id: str) -> RefreshJob | None:
 
 
 def _close_and_follow(settings: Settings, refresh_id: str) -> None:
-    """Close a refresh of the queue if it is done, and start what was wanted meanwhile."""
+    """Close a refresh of the queue if it is done, and start what was requested meanwhile."""
     if _close(refresh_id) is None:
         return
     try:
@@ -289,7 +289,7 @@ def _close_and_follow(settings: Settings, refresh_id: str) -> None:
 
 
 def _find_recent(settings: Settings) -> tuple[RefreshJob, int] | None:
-    """Give the refresh completed within REFRESH_MIN_INTERVAL, and for how many seconds yet."""
+    """Return the refresh completed within REFRESH_MIN_INTERVAL, and the seconds until its end."""
     last = store.find_last(RefreshStatus.COMPLETED)
     if last is None or last.completed_at is None:
         return None

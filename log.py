@@ -1,4 +1,4 @@
-"""Where log lines go: to stderr, one format for every process, with what each line is about."""
+"""Logging: to stderr, in one format for every process, with the context of each line."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from config import LogFormat
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s%(context)s: %(message)s"
 DATES = "%Y-%m-%d %H:%M:%S"
 
-# These name every URL or every job they handle; what matters of that is logged here in words.
+# These log every URL or every job they handle; what matters of that is logged by this project.
 QUIET = ("werkzeug", "apscheduler", "urllib3", "github", "alembic")
 
-# What the work under way in this thread is about: `refresh` and, within it, `repository`.
+# What this thread is working on: `refresh` and, within it, `repository`.
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
 
 Describe = Callable[[Any], str]
@@ -28,9 +28,9 @@ Describe = Callable[[Any], str]
 
 @contextmanager
 def log_context(**about: str) -> Iterator[None]:
-    """Have every line that this thread logs in the block say what it is about.
+    """Add a context to every line that this thread logs in the block.
 
-    A repository goes by the name that may be logged, see refresh.measuring.label.
+    A repository has the name that may be logged, see refresh.measuring.label.
     """
     token = _context.set({**_context.get(), **about})
     try:
@@ -40,13 +40,13 @@ def log_context(**about: str) -> Iterator[None]:
 
 
 def add_context(record: logging.LogRecord) -> bool:
-    """Put what the work under way is about into a log record; lets every record through."""
+    """Add this thread's context to a log record; a filter that lets every record through."""
     record.about = dict(_context.get())
     return True
 
 
 class TextFormatter(logging.Formatter):
-    """Write one line for each message, with nothing in it that a terminal would obey.
+    """One line for each message, without control characters that a terminal would interpret.
 
     Names of repositories, languages and files come from outside.
     """
@@ -56,27 +56,27 @@ class TextFormatter(logging.Formatter):
         self._describe = describe
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """Write the line, with escapes for control characters and line breaks."""
+        """Return the line, with control characters and line breaks escaped."""
         record.message = escape_controls(record.message)
         about = " ".join(f"{name}={value}" for name, value in _about(record).items())
         record.context = f" [{escape_controls(about)}]" if about else ""
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:
-        """Write the traceback, indented so that none of its lines looks like another message."""
+        """Return the traceback, indented so that none of its lines looks like another message."""
         lines = self._describe(ei).split("\n")
         return "\n".join("    " + escape_controls(line) for line in lines)
 
 
 class JSONFormatter(logging.Formatter):
-    """Write each message as one line of JSON, in ASCII: the rest is escaped as JSON does it."""
+    """Each message as one line of JSON in ASCII."""
 
     def __init__(self, describe: Describe) -> None:
         super().__init__()
         self._describe = describe
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write the line."""
+        """Return the line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -123,13 +123,13 @@ FORMATTERS: dict[LogFormat, Callable[[Describe], logging.Formatter]] = {
 
 
 def set_up_handler(handler: logging.Handler, form: LogFormat, *, redact: bool) -> None:
-    """Have a handler write lines in this format; ``redact`` leaves out the texts of exceptions."""
+    """Set a handler's format; ``redact`` leaves out the texts of exceptions."""
     handler.setFormatter(FORMATTERS[form](describe_without_texts if redact else describe_whole))
     handler.addFilter(add_context)
 
 
 def configure_logging(form: LogFormat, *, redact: bool) -> None:
-    """Send lines at level INFO and above to stderr, unless the host process has set up its own.
+    """Send lines at level INFO and above to stderr, unless the host process has configured logging.
 
     ``redact`` leaves out the texts of exceptions.
     """

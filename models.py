@@ -28,7 +28,7 @@ from database.types import CleanJSON, CleanText, UTCDateTime, db_now, to_iso_utc
 
 
 class RefreshStatus(StrEnum):
-    """Name the states of a refresh."""
+    """The states of a refresh."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -37,14 +37,14 @@ class RefreshStatus(StrEnum):
 
 
 class RefreshKind(StrEnum):
-    """Name what a refresh is about: everything, or the repositories of `wanted_measurement`."""
+    """What a refresh is about: everything, or the repositories of `wanted_measurement`."""
 
     FULL = "full"
     SINGLE = "single"
 
 
 class TaskState(StrEnum):
-    """Name the states of one repository's part in a refresh."""
+    """The states of a task."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -61,7 +61,7 @@ UNNAMED = "a private repository"
 
 
 class Project(Base):
-    """Hold a repository's figures as they were last measured; NULL is a figure not known."""
+    """A repository's figures as they were last measured; NULL is a figure not known."""
 
     __tablename__ = "project"
     holds_figures = True
@@ -69,7 +69,7 @@ class Project(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     # GitHub's id outlives a rename. A row of the first release has none until it is matched.
     github_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)
-    # Bare for the token's user, `owner/name` for all other owners.
+    # Without the owner for the token's user, `owner/name` for all other owners.
     name: Mapped[str] = mapped_column(CleanText(255), unique=True)
     owner: Mapped[str | None] = mapped_column(CleanText)
     time_spent_min: Mapped[int | None] = mapped_column(BigInteger)
@@ -79,7 +79,7 @@ class Project(Base):
     first_commit_date: Mapped[datetime | None] = mapped_column(UTCDateTime)
     last_commit_date: Mapped[datetime | None] = mapped_column(UTCDateTime)
     code_churn: Mapped[int | None] = mapped_column(BigInteger)
-    # NULL where nobody said whose commits are one's own; bots' are not among them.
+    # NULL where it is not known whose commits are one's own; bots' are not among them.
     own_commits: Mapped[int | None] = mapped_column(BigInteger)
     own_active_days: Mapped[int | None] = mapped_column(BigInteger)
     own_churn: Mapped[int | None] = mapped_column(BigInteger)
@@ -93,8 +93,8 @@ class Project(Base):
     url: Mapped[str | None] = mapped_column(CleanText)
     private: Mapped[bool] = mapped_column(default=False, server_default=false())
     archived: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # A repository without a commit is remembered, so that it is not cloned at every refresh, and
-    # is hidden from every answer.
+    # A repository without a commit has a row, so that it is not cloned at every refresh, and is
+    # in no answer.
     empty: Mapped[bool] = mapped_column(default=False, server_default=false())
     default_branch: Mapped[str | None] = mapped_column(CleanText)
     pushed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -103,22 +103,22 @@ class Project(Base):
     fingerprint: Mapped[str | None] = mapped_column(CleanText(64))
     measured_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     stale_reason: Mapped[str | None] = mapped_column(CleanText)
-    # What the figures were measured under: names may be swapped between a listing and a clone.
+    # The name that was cloned: names may be swapped between a listing and a clone.
     measured_name: Mapped[str | None] = mapped_column(CleanText)
     measured_url: Mapped[str | None] = mapped_column(CleanText)
     # Listed so soon after its push that pushed_at cannot tell a second push from it.
     recheck_head: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # The figures are up to date, the languages alone are to be fetched; stale_reason says why.
+    # The figures are up to date, only the languages are to be fetched; stale_reason says why.
     lacks_languages: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The head whose growth is complete, and what its rows were counted with.
     growth_sha: Mapped[str | None] = mapped_column(CleanText(64))
     growth_fingerprint: Mapped[str | None] = mapped_column(CleanText(64))
-    # No process takes its growth on before: another has, or the last try failed.
+    # No process measures its growth before this: another one does, or the last try failed.
     growth_not_before: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class ActivityDay(Base):
-    """Hold what was committed to one project on one UTC day."""
+    """What was committed to one project on one UTC day."""
 
     __tablename__ = "activity_day"
     holds_figures = True
@@ -136,7 +136,7 @@ class ActivityDay(Base):
 
 
 class Growth(Base):
-    """Hold the lines of one project at the end of a UTC month; one without commits has no row."""
+    """The lines of one project at the end of a UTC month; one without commits has no row."""
 
     __tablename__ = "growth"
     holds_figures = True
@@ -151,7 +151,7 @@ class Growth(Base):
 
 
 class FileCounts(Base):
-    """Hold the counts of the files of a project's head, as measure.stored_counts packs them."""
+    """The counts of the files of a project's head, encoded by measure.stored_counts."""
 
     __tablename__ = "file_counts"
 
@@ -164,7 +164,7 @@ class FileCounts(Base):
 
 
 class RefreshJob(Base):
-    """Hold one refresh, from the moment it is asked for."""
+    """One refresh, from its request on."""
 
     __tablename__ = "refresh_job"
     __table_args__ = (
@@ -200,17 +200,17 @@ class RefreshJob(Base):
     # The first FAILURES_NAMED by name, and how many there were.
     failures: Mapped[list[dict[str, Any]] | None] = mapped_column(CleanJSON)
     failed_repositories: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    # Made by the first release, whose messages may name a repository that is private.
+    # Written by the first release, whose messages may name a private repository.
     first_release: Mapped[bool] = mapped_column(default=False, server_default=false())
     rate_limit_remaining: Mapped[int | None]
     rate_limit_reset_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     planned_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    # Patterns of the noreply addresses of the token's user; NULL where GitHub was not asked.
+    # Patterns of the noreply addresses of the token's user; NULL before GitHub was asked.
     own_addresses: Mapped[list[str] | None] = mapped_column(CleanJSON)
 
     @property
     def progress(self) -> float:
-        """Give the part that is done in percent, with one decimal; 100 only when completed."""
+        """Return the part that is done in percent, with one decimal; 100 only when completed."""
         if self.status == RefreshStatus.COMPLETED:
             return 100.0
         if not self.total_repositories:
@@ -219,7 +219,7 @@ class RefreshJob(Base):
         return min(tenths, 999) / 10
 
     def explain(self, private_mode: PrivateMode) -> str | None:
-        """Say what went wrong in words that are safe to show; None where nothing did."""
+        """Return what went wrong, safe to show; None where nothing did."""
         show = private_mode is PrivateMode.SHOW
         if self.error_message and self.first_release and not show:
             return "the message of an earlier release is not shown"
@@ -235,10 +235,10 @@ class RefreshJob(Base):
         return f"{failed} of {total} {noun} could not be measured: {'; '.join(reasons)}"
 
     def _name_tasks(self, show_all: bool, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Name repositories, and why they failed, as far as they may be named today."""
+        """Return repositories and why they failed, named as far as they may be named now."""
         named = {task["name"] for task in tasks}
         if not show_all:
-            # What was public when it failed may have turned private since.
+            # A repository that was public when it failed may be private now.
             names = [task["name"] for task in tasks if not task["private"]]
             named = set(
                 db.session.scalars(
@@ -266,7 +266,7 @@ class RefreshJob(Base):
         ]
 
     def to_json(self, private_mode: PrivateMode) -> dict[str, Any]:
-        """Give the refresh as clients know it, without private names unless these are shown."""
+        """Return the refresh as clients see it, without private names unless these are shown."""
         show = private_mode is PrivateMode.SHOW
         running = self.status == RefreshStatus.RUNNING
         failures = self._fetch_tasks(TaskState.FAILED) if running else self.failures or []
@@ -287,7 +287,7 @@ class RefreshJob(Base):
 
 
 class RefreshTask(Base):
-    """Hold one repository's part in a refresh, with its facts as GitHub listed them."""
+    """A task: one repository to measure, as GitHub listed it."""
 
     __tablename__ = "refresh_task"
     __table_args__ = (
@@ -304,17 +304,17 @@ class RefreshTask(Base):
     facts: Mapped[dict[str, Any]] = mapped_column(CleanJSON)
     state: Mapped[str] = mapped_column(CleanText(10), default=TaskState.QUEUED)
     attempt: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    # How many processes died over it; a new attempt may also have another reason.
+    # How many processes crashed on it; a new attempt may also have another reason.
     crashes: Mapped[int] = mapped_column("deaths", default=0, server_default=text("0"))
     heartbeat_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     reason: Mapped[str | None] = mapped_column(CleanText)
 
 
 class WantedMeasurement(Base):
-    """Hold that a repository, or with `EVERYTHING` a full refresh, is to be measured soon.
+    """A request to measure a repository, or with `EVERYTHING` all of them, soon.
 
-    `mark` is another number for each event, and NULL once the last one has been served. What is
-    wanted again is not served before `not_before`.
+    `mark` is another number for each event, and NULL once the last one has been served. A
+    repeated request is not served before `not_before`.
     """
 
     __tablename__ = "wanted_measurement"
@@ -326,15 +326,15 @@ class WantedMeasurement(Base):
 
 
 EVERYTHING = 0
-"""In the place of GitHub's id, which is never 0."""
+"""In place of GitHub's id, which is never 0."""
 
 
-# Whether a row of the first release is private is not known before it is matched.
+# It is not known whether a row of the first release is private until it is matched.
 KNOWN_PUBLIC = (~Project.private, Project.github_id.is_not(None))
 
 
 def recent_jobs(limit: int = 10, *kinds: RefreshKind) -> Select[RefreshJob]:
-    """Select the latest refreshes, newest first, of all kinds or of these."""
+    """Return the query for the latest refreshes, newest first, of all kinds or of these."""
     return (
         select(RefreshJob)
         .where(RefreshJob.kind.in_(kinds or tuple(RefreshKind)))

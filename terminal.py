@@ -1,4 +1,4 @@
-"""What the commands draw in a terminal."""
+"""The commands' output in a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models import RefreshJob
 
 
 class ProgressObserver:
-    """Draw a bar of repositories done, which ones are being measured, and what failed."""
+    """A progress bar with the repositories being measured and those that failed."""
 
     def __init__(self, console: Console) -> None:
         self.progress = Progress(
@@ -31,7 +31,7 @@ class ProgressObserver:
         self._current: list[str] = []
 
     def planned(self, refresh: RefreshJob) -> None:
-        """Show how many repositories there are and how many stand already."""
+        """Show how many repositories there are and how many are done already."""
         self.progress.update(
             self._bar,
             description="measuring",

@@ -1,7 +1,7 @@
-"""The worker processes: one or a pool of them, kept alive and looked after by this parent.
+"""The worker processes: one or a pool of them, started and supervised by this parent.
 
 The parent imports the application once and forks; each worker forks once more for each job. It
-works single-threaded and keeps no connection open, so that forking is safe at any time.
+has one thread and keeps no connection open, so that forking is safe at any time.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ from refresh.supervisor import Supervisor
 log = logging.getLogger("worker")
 
 PR_SET_PDEATHSIG = 1  # from Linux's <sys/prctl.h>
-# A worker that cannot even start must not be started again without a pause.
+# A worker that cannot start must not be started again without a pause.
 RESTART_PAUSE = 2.0
 # Heroku kills a dyno 30 seconds after SIGTERM.
 STOP_WITHIN = 20.0
-# How often, in seconds, the log is told that Redis is still away.
+# Seconds between two log lines that Redis is still away.
 REMIND_EVERY = 30.0
 
 _fork = multiprocessing.get_context("fork")
 
 
 class WorkerPool:
-    """Keep a number of workers running until told to stop."""
+    """A number of workers, kept running until stopped."""
 
     def __init__(self, app: Flask, settings: Settings, count: int) -> None:
         self._app = app
@@ -61,7 +61,7 @@ class WorkerPool:
         self._remind_at = 0.0
 
     def run(self) -> None:
-        """Start the workers, start new ones for those that end, and look after refreshes."""
+        """Start the workers, replace those that end, and supervise refreshes."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         supervisor = Supervisor(self._settings, share_of(self._app, self._settings).threads)
@@ -90,7 +90,7 @@ class WorkerPool:
             self._workers.append(worker)
 
     def _redis_answers(self) -> bool:
-        """Ask Redis, and tell the log every so often that it does not answer."""
+        """Return whether Redis answers; log now and then that it does not."""
         if queue.is_reachable(self._settings):
             if self._remind_at:
                 log.info("Redis answers")
@@ -128,14 +128,14 @@ class WorkerPool:
 
 
 def _work(app: Flask, settings: Settings, parent: int) -> None:
-    """Run one worker in a process of its own."""
+    """Run one worker in this process."""
     _end_with_parent(parent)
     forget_connections(app)
     make_worker(app, settings).work(logging_level="INFO")
 
 
 def _end_with_parent(parent: int) -> None:
-    """Have the kernel send SIGTERM here when the parent dies, however it dies (Linux)."""
+    """Have the kernel send SIGTERM to this process when its parent dies (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
@@ -157,7 +157,7 @@ def main() -> None:
             str(QueueUnavailable("REDIS_URL is not set: a worker needs Redis to get its jobs"))
         )
     start(app)
-    # Asked here once, so that the forks need not ask cloc for its version again.
+    # Run here once, so that the forks need not run cloc for its version again.
     measure.best_counter(measure_options(settings))
     with app.app_context():
         db.engine.dispose()

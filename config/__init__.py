@@ -23,14 +23,14 @@ CLONES = 8
 
 
 class LogFormat(StrEnum):
-    """Name how log lines are written: for people, or as JSON for programs that collect them."""
+    """How log lines are written: for people, or as JSON for programs that collect them."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class PrivateMode(StrEnum):
-    """Name what becomes of private repositories: shown, only counted in totals, or left out."""
+    """How private repositories are treated: shown, only counted in totals, or left out."""
 
     SHOW = "show"
     COUNT = "count"
@@ -38,7 +38,7 @@ class PrivateMode(StrEnum):
 
 
 class GrowthMode(StrEnum):
-    """Name how often lines of code are counted in the past: for each month, each year, or never."""
+    """How often lines of code are counted in the past: for each month, each year, or never."""
 
     MONTH = "month"
     YEAR = "year"
@@ -47,7 +47,7 @@ class GrowthMode(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """Hold every setting, checked; timeouts and minimum intervals are in seconds.
+    """Every setting, checked; timeouts and minimum intervals are in seconds.
 
     `database_url` is in SQLAlchemy's form, with an absolute path for SQLite. `search_path` is the
     PATH on which programs are looked up.
@@ -95,7 +95,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Variable:
-    """Describe one variable: its default as text (None: no value), its meaning and its check.
+    """One variable: its default as text (None: no value), its meaning and its check.
 
     `parse` turns text into the setting's value or raises ValueError with the text's fault;
     `right` says what would be right. `shown_default` is the default in a reader's words.
@@ -112,11 +112,11 @@ class Variable:
 
     @property
     def shown_default(self) -> str:
-        """Name the default as the documentation does."""
+        """Return the default as the documentation names it."""
         return self.absent if self.default is None else self.default
 
     def read(self, environ: Mapping[str, str]) -> Any:
-        """Take this variable's value from `environ`; raise ConfigError where it cannot be used."""
+        """Return this variable's value in `environ`; raise ConfigError where it cannot be used."""
         text = environ.get(self.name)
         if text is not None:
             text = text.strip()
@@ -125,7 +125,7 @@ class Variable:
         if text is None:
             return None
         try:
-            # Surrogates are bytes that are not UTF-8; no setting can mean them.
+            # Surrogates stand for bytes that are not UTF-8, which no setting may hold.
             if not text.isprintable():
                 raise ValueError("holds a line break or another character that cannot be printed")
             return self.parse(text)
@@ -401,7 +401,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         values["refresh_concurrency"] = available_cores()
     if values["fetch_concurrency"] is None:
         values["fetch_concurrency"] = max(CLONES, values["refresh_concurrency"])
-    # Heroku's router is the one way to a dyno, and DYNO is set on every dyno.
+    # DYNO is set on every dyno, and every request to a dyno comes through Heroku's router.
     on_heroku = "DYNO" in environ
     if values["trusted_proxies"] is None:
         values["trusted_proxies"] = 1 if on_heroku else 0

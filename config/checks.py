@@ -1,4 +1,4 @@
-"""The checks that the text of a setting has to pass.
+"""The checks of the settings' texts.
 
 Each takes text and returns the setting's value, or raises ValueError whose message is the text's
 fault as the rest of a sentence ("is not a whole number"). Where the text may be secret, the message
@@ -32,7 +32,7 @@ def shorten(text: str) -> str:
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """Make the check for a whole number between two bounds, both included."""
+    """Return the check for a whole number between two bounds, both included."""
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"-?[0-9]{1,18}", text):
@@ -55,14 +55,14 @@ def hours(text: str) -> float:
 
 
 def token(text: str) -> str:
-    """Let through what can stand in an HTTP header as one word."""
+    """Accept one word that can be sent in an HTTP header."""
     if not re.fullmatch(r"[!-~]+", text):
         raise ValueError("holds a space or a character outside ASCII")
     return text
 
 
 def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
-    """Take a URL apart; raise ValueError, never with the URL's text, where a part is unusable."""
+    """Split a URL; raise ValueError, never with the URL's text, where a part is unusable."""
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -93,14 +93,14 @@ def api_url(text: str) -> str:
         raise ValueError("holds a query or a fragment")
     if re.search(r"[\s\\]", text):
         raise ValueError("holds a space or a backslash")
-    # The token travels with every request.
+    # Every request carries the token.
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         raise ValueError("is plain http to another host, which would show the token to the network")
     return text.rstrip("/")
 
 
 def database_url(text: str) -> str:
-    """Write the address of a PostgreSQL or SQLite database in SQLAlchemy's form."""
+    """Return the address of a PostgreSQL or SQLite database in SQLAlchemy's form."""
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in (*POSTGRESQL_SCHEMES, "sqlite"):
@@ -121,7 +121,7 @@ def database_url(text: str) -> str:
 
 
 def _sqlite_url(url: URL, text: str) -> str:
-    """Make the path absolute, beside app.py: Flask-SQLAlchemy would go on from `instance/`."""
+    """Make the path absolute, beside app.py: Flask-SQLAlchemy would start from `instance/`."""
     if url.host:
         raise ValueError("names a host, where a file needs three slashes")
     if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
@@ -150,7 +150,7 @@ def redis_url(text: str) -> str:
 
 
 def executable(text: str) -> str:
-    """Find the absolute path of a program that is there and may be run."""
+    """Return the absolute path of an executable file."""
     # Programs run in a clone's folder, so a relative path has to be resolved here.
     path = os.path.abspath(text)  # noqa: PTH100 - resolve() would follow links that wrappers rely on
     if not Path(path).is_file():
@@ -161,7 +161,7 @@ def executable(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Let through any text; that it can be printed is checked for every variable."""
+    """Accept any text; that it is printable is checked for every variable."""
     return text
 
 
@@ -178,7 +178,7 @@ def origins(text: str) -> tuple[str, ...]:
 
 
 def _origin(entry: str) -> str:
-    """Write one origin as browsers send it: lower case, without the scheme's own port."""
+    """Return an origin as browsers send it: lower case, without the scheme's default port."""
     # Flask-CORS takes an entry with brackets, stars and the like as an unanchored pattern.
     match = re.fullmatch(
         r"(https?)://([a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[0-9]{1,5})?", entry.lower()
@@ -224,7 +224,7 @@ def folder_names(text: str) -> tuple[str, ...]:
     """Read a list of plain folder names, each once, sorted."""
     names = _names(text)
     for name in names:
-        # Of the three counters only one knows wildcards: the figures would depend on the counter.
+        # Only one of the three counters knows wildcards: the figures would depend on the counter.
         if name in (".", "..") or re.search(r"[/\\*?\[\]]", name):
             raise ValueError(f"has the entry {shorten(name)}, which is not the name of one folder")
     return tuple(sorted(set(names)))
@@ -238,7 +238,7 @@ def boolean(text: str) -> bool:
 
 
 def one_of(words: type[Word]) -> Callable[[str], Word]:
-    """Make the check for one word of a closed list, in any case of letters."""
+    """Return the check for one of several words, in any case of letters."""
 
     def parse(text: str) -> Word:
         try:

@@ -1,4 +1,4 @@
-"""The database connection: `db`, its engine's options, and what a fault of it means."""
+"""The database connection: `db`, its engine's options, and the kinds of its errors."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ NO_DATABASE: Final = "the database does not answer"
 
 
 class Base(DeclarativeBase):
-    """Share one metadata among the tables, with every constraint named.
+    """The base class of the tables; every constraint is named.
 
-    The names are those that PostgreSQL gives by itself, so that a table made before there was a
-    naming convention has the same ones.
+    The names are PostgreSQL's defaults, so that tables older than this convention have the same.
     """
 
     metadata = MetaData(
@@ -42,7 +41,7 @@ db = SQLAlchemy(model_class=Base)
 
 
 def is_unavailable(error: SQLAlchemyError) -> bool:
-    """Tell a database that is away, full or locked from one that refuses what it was asked."""
+    """Return whether an error means that the database is away, full or locked."""
     if isinstance(error, PoolTimeoutError):
         return True
     if not isinstance(error, DBAPIError):
@@ -54,13 +53,13 @@ def is_unavailable(error: SQLAlchemyError) -> bool:
 
 
 class SQLiteConnection(sqlite3.Connection):
-    """Open a file so that readers and one writer do not hinder each other."""
+    """A connection to a file in which readers and one writer do not block each other."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.execute("PRAGMA foreign_keys = ON")
         # With a write-ahead log this keeps the file sound without waiting for the disk at every
-        # commit; a power cut may undo the last refresh's rows, which the next one brings again.
+        # commit; a power cut may undo the last refresh's rows, which the next one writes again.
         self.execute("PRAGMA synchronous = NORMAL")
         self._use_write_ahead_log()
 
@@ -80,11 +79,11 @@ class SQLiteConnection(sqlite3.Connection):
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """Give what SQLALCHEMY_ENGINE_OPTIONS needs for a database URL in SQLAlchemy's form."""
+    """Return SQLALCHEMY_ENGINE_OPTIONS for a database URL in SQLAlchemy's form."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         # A transaction begins with its first write and takes the write lock there and then, for
-        # which it can wait. One that began with a read would fail at its first write at once if
+        # which it can wait. One that began with a read would fail at its first write if
         # another had written in between: "database is locked".
         return {
             "connect_args": {
@@ -96,12 +95,12 @@ def engine_options(url: str) -> dict[str, Any]:
         }
     arguments = {"connect_timeout": 5, "application_name": "project-tracker"}
     return {
-        # A server that was restarted is noticed before a request is spent on a dead connection.
+        # Notice that the server was restarted before a request fails on a dead connection.
         "pool_pre_ping": True,
         # Small databases allow 20 connections to all processes together.
         "pool_size": 5,
         "max_overflow": 3,
-        # What is written may be about private repositories, and errors end up in logs.
+        # Parameters may be about private repositories, and errors end up in logs.
         "hide_parameters": True,
         "connect_args": {k: v for k, v in arguments.items() if k not in parsed.query},
     }
@@ -111,10 +110,10 @@ _inherited: list[Any] = []
 
 
 def forget_connections(app: Flask) -> None:
-    """Leave the parent's connections alone; to be called in a child right after the fork."""
+    """Stop using the parent's connections; call it in a child right after the fork."""
     with app.app_context():
         for engine in db.engines.values():
-            # Kept for good: when they are collected, connections are closed, and closing one
-            # here would say goodbye to the server in the parent's name.
+            # Referenced for good: a collected connection is closed, and closing one here would end
+            # the parent's session on the server.
             _inherited.append(engine.pool)
             engine.dispose(close=False)

@@ -1,8 +1,8 @@
 """The figures' revision: a token in the database that changes with whatever changes an answer.
 
-Equal revisions mean equal figures, so an answer may be kept for as long as the revision that it
-was made from stands. Every session raises it by itself, in the transaction that changes a table of
-figures; a change of another kind that shows in an answer asks for it with `raise_revision`.
+Equal revisions mean equal figures, so an answer may be cached until the revision changes. Every
+session changes it in the transaction that changes a table of figures; any other change that shows
+in an answer calls `raise_revision`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _CHANGED = "figures_changed"
 class Revision(Base):
     """The one row that holds the revision.
 
-    The value is random, not counted: a database that was restored from a backup must not come to
-    the number of another state that a process still keeps answers of.
+    The value is random, not counted: a database restored from a backup must not reach the number
+    of another state whose answers a process still caches.
     """
 
     __tablename__ = "revision"

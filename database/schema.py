@@ -1,7 +1,7 @@
-"""The migration from whatever schema a database has to the current one.
+"""The migration of a database from any earlier schema to the current one.
 
-Alembic is loaded only where there is something to migrate: it would be a tenth of a process's
-memory, and almost every process finds its database migrated.
+Alembic is loaded only where there is something to migrate: it takes a tenth of a process's memory,
+and almost every process finds its database migrated.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _DOWN_REVISION: Final = re.compile(r'^down_revision = "(.+)"$', re.MULTILINE)
 def upgrade_database(app: Flask) -> None:
     """Migrate the database of an app to the current schema.
 
-    Several processes may do so at once: one works, the others wait for it. Raises StartError where
-    the database cannot be used, or a newer release has migrated it.
+    Several processes may call it at the same time: one migrates, the others wait. Raises StartError
+    where the database cannot be used, or a newer release has migrated it.
     """
     with app.app_context(), _explaining():
         if not _is_current():

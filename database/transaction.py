@@ -1,4 +1,4 @@
-"""One way to write: a short transaction of its own, tried again when the connection was lost."""
+"""Writing in a short transaction of its own, repeated when the connection was lost."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from database.engine import db
 T = TypeVar("T")
 
 RETRY_FOR = 30.0
-# What one statement takes: SQLite allows 32,766 parameters, and a row has about ten.
+# Rows of one statement: SQLite allows 32,766 parameters, and a row has about ten.
 CHUNK = 500
 
 
 def run_in_transaction(work: Callable[[Session], T], retry_for: float = RETRY_FOR) -> T:
     """Run ``work`` in a transaction of its own and commit it.
 
-    Where the database went away or was locked, the whole transaction is tried again for
-    ``retry_for`` seconds. When a connection breaks during the commit nobody can know whether it
-    took place, so ``work`` must be safe to run twice: every piece of it is guarded by the state
-    that it changes. Raises what the database raised last.
+    Where the database is away or locked, the whole transaction is repeated for ``retry_for``
+    seconds. When a connection breaks during the commit, it is unknown whether it took place, so
+    ``work`` must be safe to run twice: each change is conditional on the state that it changes.
+    Raises the database's last error.
     """
     deadline = time.monotonic() + retry_for
     pause = 0.1
@@ -40,7 +40,7 @@ def run_in_transaction(work: Callable[[Session], T], retry_for: float = RETRY_FO
 
 
 def _may_pass(error: DBAPIError) -> bool:
-    """Tell whether a later try may succeed: a lost connection, a lock, a deadlock."""
+    """Return whether a later try may succeed: a lost connection, a lock, a deadlock."""
     if error.connection_invalidated:
         return True
     if not isinstance(error, OperationalError):
@@ -51,6 +51,6 @@ def _may_pass(error: DBAPIError) -> bool:
 
 
 def in_chunks(items: Sequence[T]) -> Iterator[list[T]]:
-    """Cut a sequence into lists that one statement can take."""
+    """Split a sequence into lists short enough for one statement."""
     for start in range(0, len(items), CHUNK):
         yield list(items[start : start + CHUNK])

@@ -14,19 +14,19 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 def utc_now() -> datetime:
-    """Give the present time, aware, in UTC."""
+    """Return the present time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def to_iso_utc(moment: datetime | None) -> str | None:
-    """Write an aware timestamp as ISO 8601 in UTC to the second, ending in Z; None stays None."""
+    """Return an aware timestamp as ISO 8601 in UTC to the second, ending in Z; None stays None."""
     if moment is None:
         return None
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def clean_text(value: str) -> str:
-    """Leave out what one of the engines refuses: NUL characters and lone surrogates."""
+    """Remove what one of the engines refuses: NUL characters and lone surrogates."""
     return value.replace("\0", "").encode("utf-8", "ignore").decode("utf-8")
 
 
@@ -42,9 +42,9 @@ def clean_json(value: Any) -> Any:
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """Keep a timestamp in UTC, without a zone, and give it back aware.
+    """A timestamp, stored in UTC without a zone and read as an aware datetime.
 
-    The first release kept its timestamps in this form. ValueError on a naive datetime.
+    The first release stored its timestamps in this form. Raises ValueError for a naive datetime.
     """
 
     impl = DateTime
@@ -64,7 +64,7 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 class CleanText(TypeDecorator[str]):
-    """Keep text that both engines take: a VARCHAR where a length is given, else a TEXT."""
+    """Text that both engines accept: a VARCHAR where a length is given, else a TEXT."""
 
     impl = String
     cache_ok = True
@@ -80,7 +80,7 @@ class CleanText(TypeDecorator[str]):
 
 
 class CleanJSON(TypeDecorator[Any]):
-    """Keep a structure as JSON; None is NULL. A change inside the structure goes unnoticed."""
+    """A structure stored as JSON; None is NULL. A change inside the structure is not noticed."""
 
     impl = JSON(none_as_null=True)
     cache_ok = True
@@ -91,7 +91,7 @@ class CleanJSON(TypeDecorator[Any]):
 
 
 class _DatabaseTime(FunctionElement[datetime]):
-    """The time by the database's clock, moved by a number of seconds."""
+    """The database clock's time, shifted by a number of seconds."""
 
     inherit_cache = True
     type = UTCDateTime()
@@ -115,15 +115,15 @@ def _postgresql_time(element: _DatabaseTime, compiler: SQLCompiler, **options: A
 
 
 def db_now() -> ColumnElement[datetime]:
-    """Return the SQL expression for the present time by the database's clock, in UTC.
+    """Return the SQL expression for the present time of the database's clock, in UTC.
 
-    Processes on several machines share it, where their own clocks differ.
+    It is one clock for processes on several machines, whose own clocks differ.
     """
     return _DatabaseTime(0.0)
 
 
 def db_in(seconds: float) -> ColumnElement[datetime]:
-    """Return the time in so many seconds, by the database's clock, for an INSERT or UPDATE."""
+    """Return the time in so many seconds, of the database's clock, for an INSERT or UPDATE."""
     return _DatabaseTime(seconds)
 
 
@@ -135,7 +135,7 @@ def older_than(
 
 
 class iso_utc(FunctionElement[str]):
-    """Write a UTCDateTime column as `to_iso_utc` does, in the database."""
+    """Return a UTCDateTime column in the form of `to_iso_utc`, made by the database."""
 
     name = "iso_utc"
     type = String()

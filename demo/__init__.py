@@ -1,1 +1,1 @@
-"""The demo: a made-up account on a stand-in for GitHub, measured and served by the real service."""
+"""The demo: a made-up account on a fake GitHub, measured and served by the real service."""

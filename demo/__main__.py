@@ -1,6 +1,6 @@
 """Serve a made-up account with the real service: `python -m demo`, or `make demo`.
 
-It needs no token and no network. All that it makes is in a folder that is removed at its end.
+It needs no token and no network. All its files are in a folder that is removed at its end.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from demo.account import serve_account
 from errors import ConfigError
 from refresh.running import signals_interrupt
 
-# Of the user's environment. Any other variable might lead to an account or database of theirs.
+# The variables that are inherited. Any other might name the user's own account or database.
 TAKEN_OVER: Final = ("PATH", "HOST", "PORT", "CORS_ORIGINS", "CLOC_PATH", "REFRESH_CONCURRENCY")
-# A page is tried out by asking for refreshes over and over.
+# Whoever tries the page out starts refreshes again and again.
 WITHOUT_LIMITS: Final = {"REFRESH_MIN_INTERVAL": "0", "FORCE_MIN_INTERVAL": "0"}
 PORTS: Final = range(5001, 5021)
 PATIENCE: Final = 120.0
@@ -43,7 +43,7 @@ def main() -> None:
         try:
             run_demo(Path(folder))
         finally:
-            # A second Ctrl-C would leave half of the folder behind.
+            # A second Ctrl-C would interrupt the removal of the folder.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
 
@@ -71,7 +71,7 @@ def run_demo(folder: Path) -> None:
 
 
 def find_free_port() -> int:
-    """Return the first port of the demo's that nobody listens on."""
+    """Return the first of the demo's ports that is free."""
     for port in PORTS:
         with suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,7 +81,7 @@ def find_free_port() -> int:
 
 
 def open_page(app: Flask) -> None:
-    """Wait until the service answers, say where it is, and open it where there is a display."""
+    """Wait until the service answers, print its address, and open it where there is a display."""
     settings: Settings = app.config["SETTINGS"]
     host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104
     address = f"http://{host}:{settings.port}/dashboard"
@@ -98,7 +98,7 @@ def open_page(app: Flask) -> None:
 
 
 def answers(address: str) -> bool:
-    """Tell whether a service answers at an address."""
+    """Return whether a service answers at an address."""
     try:
         with urllib.request.urlopen(address, timeout=PATIENCE):  # noqa: S310 - http, see above
             return True
@@ -107,7 +107,7 @@ def answers(address: str) -> bool:
 
 
 def has_display() -> bool:
-    """Tell whether a browser would have a window; a text browser would take the terminal."""
+    """Return whether there is a display; without one a text browser would use the terminal."""
     if sys.platform in ("darwin", "win32"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,4 +1,4 @@
-"""The demo's account: sample repositories on a stand-in for GitHub, on this machine alone."""
+"""The demo's account: sample repositories on a fake GitHub on loopback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOKEN: Final = "stand-in-token-of-the-demo"
 
 @dataclass(frozen=True)
 class Sample:
-    """One repository: its history (None: no commit) and what the listing says of it."""
+    """A repository: its history (None: no commit) and its fields in the listing."""
 
     name: str
     plan: Plan | None
@@ -46,7 +46,7 @@ SAMPLES: Final = (
 def serve_account(folder: Path, now: datetime) -> Iterator[GitHubApi]:
     """Write the sample repositories into a folder and serve them on loopback."""
     with GitHubApi(token=TOKEN, login=LOGIN) as api, GitServer(folder, token=TOKEN) as git:
-        # At the API's own address, since the token goes nowhere else.
+        # At the API's own address, as the token is sent nowhere else.
         api.serve_git(git)
         for sample in SAMPLES:
             _add(sample, api, git, now)

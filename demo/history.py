@@ -1,4 +1,4 @@
-"""Histories of years, written by `git fast-import` in one go."""
+"""Histories of years, written by one `git fast-import` each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BRANCH: Final = "refs/heads/main"
 
 @dataclass(frozen=True)
 class Plan:
-    """What a history is to be like: its languages by weight, its size, and its first and last days.
+    """The plan of a history: its languages by weight, its size, its first and last days.
 
     The days are counted back from today.
     """
@@ -37,7 +37,7 @@ class Plan:
 
 @dataclass
 class Tree:
-    """The files of a repository as the commits so far have left them."""
+    """The files of a repository after the commits so far."""
 
     chance: random.Random
     plan: Plan
@@ -85,7 +85,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class History:
-    """What came of a plan: when the last commit was made, and the bytes of each language."""
+    """A written history: the time of its last commit, and the bytes of each language."""
 
     pushed_at: datetime | None
     languages: dict[str, int]
@@ -100,7 +100,7 @@ EMPTY: Final = History(None, {})
 
 
 def write_history(repository: Path, plan: Plan, seed: str, now: datetime) -> History:
-    """Write a plan's commits into a bare repository; a seed and a time give the same ones."""
+    """Write a plan's commits into a bare repository; the same for equal seeds and times."""
     chance = random.Random(seed)  # noqa: S311 - nothing to guess
     tree = Tree(chance, plan)
     times = commit_times(plan, chance, now)
@@ -127,7 +127,7 @@ def commit_times(plan: Plan, chance: random.Random, now: datetime) -> list[datet
 
 
 def _working_days(plan: Plan, chance: random.Random, now: datetime) -> Iterator[int]:
-    """Yield days as often as work falls on them."""
+    """Yield days, each once for every commit on it."""
     zeal = 1.0
     for day in range(plan.first_day, plan.last_day - 1, -1):
         when = now - timedelta(days=day)

@@ -1,7 +1,7 @@
-"""Source text that looks real enough to be counted, in several languages.
+"""Source text in several languages, real enough to be counted.
 
-Each language has a file in `blocks`, named after it and its suffix: how a file of it begins, then
-the functions, classes, tables or rules that it is made of, with words left open.
+Each language has a file in `blocks`, named after it and its suffix: the beginning of a source file,
+then functions, classes, tables or rules with placeholders for words.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ VERBS: Final = (
 
 @dataclass(frozen=True)
 class Language:
-    """How a file of a language begins, and the blocks that it is made of."""
+    """A language: the beginning of a file, and the blocks that it is made of."""
 
     suffix: str
     opening: Template

@@ -1,1 +1,1 @@
-"""What answers say: projects, the rollup across them, read from the database and nothing else."""
+"""The figures in answers: projects, and the rollup across them, read from the database only."""

@@ -1,7 +1,7 @@
-"""What was committed when, read from the database: activity, calendars and sparklines.
+"""Commits by day, read from the database: activity, calendars and sparklines.
 
-The database adds up the projects. An answer about all of them takes one row a day, however many
-there are.
+The database sums over the projects, so an answer about all of them reads one row a day, however
+many there are.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def fetch_days(
 
 
 def knows_own(conditions: Conditions) -> bool:
-    """Tell whether it is known whose commits are one's own; of no project there are none."""
+    """Return whether it is known which commits are one's own; true without a project."""
     known, projects = db.session.execute(
         select(func.count(Project.own_commits), func.count()).where(*conditions)
     ).one()

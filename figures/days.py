@@ -1,4 +1,4 @@
-"""Days with commits, by themselves: periods, totals, streaks and the busiest weekday.
+"""Days with commits: periods, totals, streaks and the busiest weekday.
 
 Days are UTC calendar days, weeks are those of ISO 8601. Nothing here reads the database or a clock.
 """
@@ -16,7 +16,7 @@ WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Satu
 
 
 class Granularity(StrEnum):
-    """Name the lengths of a period."""
+    """The lengths of a period."""
 
     DAY = "day"
     WEEK = "week"
@@ -25,7 +25,7 @@ class Granularity(StrEnum):
 
 
 class Changes(NamedTuple):
-    """Hold how many commits there were, and the lines that they added and deleted."""
+    """A number of commits, and the lines that they added and deleted."""
 
     commits: int = 0
     additions: int = 0
@@ -37,7 +37,7 @@ Days = Mapping[date, Changes]
 
 @dataclass(frozen=True)
 class Streak:
-    """Hold a run of days that have commits, from the first to the last."""
+    """A run of days that have commits, from the first to the last."""
 
     first: date
     last: date
@@ -58,7 +58,7 @@ def start_of(day: date, granularity: Granularity) -> date:
 
 
 def sum_periods(days: Days, granularity: Granularity) -> dict[date, Changes]:
-    """Add days up to periods, named by their first day; those without a commit are left out."""
+    """Return the sums by period, keyed by first day; periods without a commit are left out."""
     periods: dict[date, Changes] = {}
     for day in sorted(days):
         start = start_of(day, granularity)
@@ -67,7 +67,7 @@ def sum_periods(days: Days, granularity: Granularity) -> dict[date, Changes]:
 
 
 def total(days: Days) -> Changes:
-    """Add up all days."""
+    """Return the sum of all days."""
     return Changes(*map(sum, zip(*days.values(), strict=True))) if days else Changes()
 
 

@@ -1,7 +1,7 @@
-"""How projects grew: the lines of code of each month, read from the database.
+"""The growth of projects: the lines of code of each month, read from the database.
 
-A month without commits repeats the one before it. The current month is what the projects have now;
-one whose growth has not been measured yet is in that month alone.
+A month without commits repeats the one before it. The current month has the present lines of the
+projects; one whose growth has not been measured yet is only in that month.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MONTHS_IN_A_YEAR: Final = 12
 
 @dataclass(frozen=True)
 class Month:
-    """Hold the lines of code at the end of a month (`2026-03`), and of each part of them."""
+    """The lines of code at the end of a month (`2026-03`), and of each part of them."""
 
     name: str
     loc: int
@@ -72,7 +72,7 @@ def cut(
 ) -> list[Month]:
     """Return the months, or years, that lie at least in part between two days, both included.
 
-    A year is what its last month is, and bears the name of the year.
+    A year has the lines of its last month.
     """
     if by is Granularity.YEAR:
         years = {month.name[:4]: month for month in months}
@@ -115,7 +115,7 @@ def _languages(_project: int, _loc: int, languages: str) -> Lines:
 
 @dataclass
 class _Change:
-    """Hold by how much a month's lines differ from those of the month before it."""
+    """The difference of a month's lines from those of the month before it."""
 
     loc: int = 0
     parts: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -129,7 +129,7 @@ class _Change:
 def _fetch(
     conditions: Conditions, today: date, split: Split, *, with_languages: bool = False
 ) -> dict[str, _Change]:
-    """Return by how much the lines of all projects together changed in each month."""
+    """Return the change of the lines of all projects together in each month."""
     conditions = tuple(conditions)
     current = today.isoformat()[:7]
     changes: defaultdict[str, _Change] = defaultdict(_Change)

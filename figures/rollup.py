@@ -26,13 +26,13 @@ from models import Project, RefreshJob, RefreshKind, RefreshStatus, db
 MINUTES = func.coalesce(Project.time_spent_min, 0)
 LOC = func.coalesce(Project.loc, 0)
 COMMITS = func.coalesce(Project.commit_count, 0)
-# None where no project has it: nobody said whose commits are one's own.
+# None where no project has the figure, as it is not known which commits are one's own.
 OWN = ("own_commits", "own_active_days", "own_churn", "bot_commits")
 LANGUAGE = func.coalesce(Project.primary_language, "Unknown")
 
 
 def compute(private_mode: PrivateMode = PrivateMode.SHOW) -> dict[str, Any]:
-    """Return the rollup; a figure that is not known counts as 0, one of OWN as nothing.
+    """Return the rollup; an unknown figure counts as 0, one of OWN is left out.
 
     Hours, percentages, averages and sizes have one decimal, halves rounded up. Ties go to the name
     that sorts first.
@@ -179,6 +179,5 @@ def _most_common(languages: list[tuple[str, int, int]], count: int) -> dict[str,
 
 
 def _ratio(part: int | Fraction, whole: int) -> float:
-    # Exact, so that a half is a half: round() would go to the even digit, and by what the nearest
-    # binary number happens to be.
+    # Exact fractions: round() would round halves to even, and binary approximations of them.
     return math.floor(Fraction(part, whole) * 10 + Fraction(1, 2)) / 10 if whole else 0.0

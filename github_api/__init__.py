@@ -1,7 +1,7 @@
-"""GitHub's API: which repositories there are, and what GitHub knows of each.
+"""GitHub's API: the listing of repositories, and single repositories.
 
 Importing this package loads neither PyGithub nor requests: `connect` does, so that a process that
-never asks GitHub anything does without them.
+sends GitHub no request does not load them.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ __all__ = [
 
 
 def connect(settings: Settings, policy: RetryPolicy | None = None) -> GitHub:
-    """Return a client of GitHub's API, to be used by any number of threads and closed at the end.
+    """Return a client of GitHub's API for any number of threads; close it at the end.
 
-    It opens no connection before it is asked something.
+    It opens no connection before the first request.
     """
     from github_api.source import GitHub
 

@@ -1,4 +1,4 @@
-"""Which addresses are GitHub's own, and may be told the token."""
+"""GitHub's own addresses, which may be sent the token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Origin = tuple[str, str, int]
 def find_origin(url: str) -> Origin | None:
     """Return the scheme, host and port of an http(s) URL, None for anything else.
 
-    A URL that carries a name or a password is none: it would end up in an argv.
+    None also for a URL with a user name or password, which would appear in an argv.
     """
     try:
         parts = urlsplit(url)
@@ -28,18 +28,18 @@ def find_origin(url: str) -> Origin | None:
 
 
 def noreply_patterns(user: User, api_url: str) -> tuple[str, str]:
-    """Return patterns, in lower case, of the addresses that GitHub gives a user to commit under."""
+    """Return patterns, in lower case, of the noreply addresses that GitHub gives a user."""
     origin = find_origin(api_url)
     host = origin[1].removeprefix("api.") if origin else ""
     return (
         f"{escape(user.login.lower())}@users.noreply.{host}",
-        # The name may be one that the user had before.
+        # The login may be an earlier one of the user's.
         f"{user.user_id}+*@users.noreply.{host}",
     )
 
 
 def may_have_token(clone_url: str, api_url: str) -> bool:
-    """Check whether a clone URL is on the API's own scheme, host and port.
+    """Return whether a clone URL has the API's own scheme, host and port.
 
     The host of https://api.github.com's repositories is github.com.
     """

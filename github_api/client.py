@@ -42,13 +42,13 @@ _MAX_REDIRECTS = 5
 _MAX_CONNECTIONS = 64
 # GitHub's advice for a secondary limit that comes without a time.
 _UNSTATED_WAIT = timedelta(minutes=1)
-# Later timestamps come from a broken clock or header, and would overflow a datetime.
+# Later timestamps come from a wrong clock or header, and would overflow a datetime.
 _FARTHEST = timedelta(days=30)
 
-# When, by the monotonic clock, the session of this thread must have read its last byte.
+# The time of the monotonic clock at which this thread's session must have read its last byte.
 _deadline: ContextVar[float] = ContextVar("deadline")
 
-# It warns of malformed headers with the whole URL, which names a repository that may be private.
+# It logs malformed headers with the whole URL, which may name a private repository.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
@@ -61,7 +61,7 @@ class Refused(GitHubError):
 
 
 class Client:
-    """Sessions for any number of threads, on connections that are kept open between them."""
+    """A client for any number of threads; its connections are kept open between sessions."""
 
     def __init__(self, base_url: str, token: str | None, policy: RetryPolicy) -> None:
         self._base_url = base_url
@@ -85,7 +85,7 @@ class Client:
 
     @property
     def quota(self) -> Quota | None:
-        """Return the quota as last seen, None before the first answer."""
+        """Return the quota as of the last answer, None before the first one."""
         remaining, limit = self._requester.rate_limiting
         resets_at = self._requester.rate_limiting_resettime
         if limit < 0 or not resets_at:
@@ -94,14 +94,14 @@ class Client:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Open a session whose deadline is counted from now.
+        """Open a session whose deadline starts now.
 
         Raises TokenRefused for a token that no HTTP header can hold.
         """
         if self._token and not (
             self._token.isascii() and self._token.isprintable() and " " not in self._token
         ):
-            # The HTTP library would repeat it in its complaint.
+            # The HTTP library would repeat the token in its error message.
             raise TokenRefused(TOKEN_MALFORMED)
         connection = _Connection(self._http, self._base_url, self._policy)
         token = _deadline.set(connection.ends)
@@ -137,7 +137,7 @@ class Session:
                 return self._ask(path, dict(parameters or {}))
             except RateLimited as limited:
                 error = limited
-                # A reset is given in whole seconds, and may come late in its second.
+                # A reset is given in whole seconds, and may happen late in its second.
                 left = (limited.until - datetime.now(UTC)).total_seconds()
                 pause = max(0.0, left) + self._policy.backoff
                 if pause > self._wait_left:
@@ -149,7 +149,7 @@ class Session:
             if failures + 1 == self._policy.attempts or pause >= self._connection.left():
                 break
             time.sleep(pause)
-        # The causes hold URLs, and with them names: they are not to be printed.
+        # The causes contain URLs with names, which must not be logged.
         raise error from None
 
     def _ask(self, path: str, parameters: dict[str, Any]) -> tuple[dict[str, str], Any]:
@@ -170,7 +170,7 @@ class Session:
         try:
             connection = cast(Any, self._connection)
             return self._requester.requestJson("GET", path, parameters, cnx=connection)
-        # By name: a job's timeout and a request to stop are exceptions too, and must pass.
+        # By class: a job's timeout and a request to stop are exceptions too, and must pass.
         except (GithubException, HTTPError, HTTPException, OSError) as fault:
             late = isinstance(fault, requests.Timeout) or not self._connection.left()
             raise GitHubUnavailable(TOO_SLOW if late else UNREACHABLE) from None
@@ -179,7 +179,7 @@ class Session:
 
 
 class _Connection:
-    """What PyGithub's requester sends through: GETs to the API's own address, until a deadline.
+    """A connection for PyGithub's requester: GETs to the API's own address, until a deadline.
 
     Redirects are followed within that address alone, so that the token goes nowhere else.
     """
@@ -198,7 +198,7 @@ class _Connection:
     def request(
         self, verb: str, url: str, input: object, headers: dict[str, str], stream: bool
     ) -> None:
-        """Take the next request on; the requester asks for its answer next."""
+        """Accept the next request; the requester reads its answer next."""
         # Joined as text: a path that begins with two slashes would name another host.
         self._request = (self._root + url, headers)
 
@@ -223,8 +223,8 @@ class _Connection:
 class _DeadlineReader(RawIOBase):
     """A socket's bytes until the session's deadline.
 
-    A timeout limits one silence only, which an answer that drips never reaches; so the clock is
-    looked at between reads, of the headers too.
+    A socket's timeout limits a single read, and an answer sent in small pieces never reaches it; so
+    the clock is checked before each read, of the headers too.
     """
 
     def __init__(self, raw: RawIOBase) -> None:
@@ -268,9 +268,9 @@ class _DeadlineAdapter(HTTPAdapter):
 def limited_until(
     status: int, headers: Mapping[str, str], body: str, now: datetime
 ) -> datetime | None:
-    """Return until when an answer says the quota is used up, None when it says no such thing.
+    """Return the time until which an answer says that the quota is used up, or None.
 
-    Header names are in lower case; now is aware, and so is the answer.
+    Header names are in lower case; `now` and the returned time are aware.
     """
     if status not in (403, 429):
         return None

@@ -36,7 +36,7 @@ from github_api.types import (
     shorten,
 )
 
-# The oldest first: a repository made while the pages are read then comes last, and moves no other.
+# The oldest first: a repository created meanwhile comes last, and moves no other to another page.
 _IN_ORDER: Mapping[str, str | int] = {
     "sort": "created",
     "direction": "asc",
@@ -56,11 +56,11 @@ _EMPTY = 409  # GitHub's status for "Git Repository is empty."
 
 
 class GitHub:
-    """A client of GitHub's API for any number of threads, made once and closed at the end.
+    """A client of GitHub's API for any number of threads; close it at the end.
 
-    Every method raises TokenRefused, RateLimited or GitHubUnavailable, with messages safe to show;
-    TokenMissing where neither a token nor owners are known. After a RateLimited no single
-    repository is asked for until that time.
+    Every method raises TokenRefused, RateLimited or GitHubUnavailable, with messages safe to show,
+    and TokenMissing where there is neither a token nor owners. After a RateLimited no single
+    repository is requested until that time.
     """
 
     def __init__(
@@ -74,22 +74,22 @@ class GitHub:
 
     @property
     def quota(self) -> Quota | None:
-        """Return the quota as last seen, None before the first answer."""
+        """Return the quota as of the last answer, None before the first one."""
         return self._client.quota
 
     def close(self) -> None:
-        """Close the connections that are kept for the next call."""
+        """Close the connections."""
         self._client.close()
 
     def fetch_repositories(self) -> Listing:
-        """List the repositories that the settings choose: all of them, or raise."""
+        """Return all repositories that the settings choose; raise rather than return a part."""
         if not self.has_token and not self._selection.owners:
             raise TokenMissing
         try:
             for _ in range(_LISTINGS):
                 with self._client.session() as session:
                     listing = self._list(session)
-                # A rename between two pages shows one name twice, the former owner's out of date.
+                # After a rename between two pages one name is listed twice.
                 names = Counter(repository.name for repository in listing.repositories)
                 if len(names) == len(listing.repositories):
                     return listing
@@ -136,7 +136,7 @@ class GitHub:
             raise GitHubError(_NO_OWNER.format(owner)) from None
 
     def fetch_access(self) -> Access:
-        """Ask GitHub who the token's user is, or without a token how much may be asked."""
+        """Request the token's user, or without a token the quota."""
         try:
             with self._client.session() as session:
                 headers, _ = session.get("/user" if self.has_token else "/rate_limit")
@@ -149,19 +149,19 @@ class GitHub:
     def fetch_languages(self, repository: str | int) -> dict[str, int]:
         """Return the bytes of each language of a repository, named by its full name or its id.
 
-        The id outlives renames. Raises RepositoryGone and RepositoryBlocked too.
+        The id survives renames. Raises RepositoryGone and RepositoryBlocked too.
         """
         return read_languages(self._fetch(f"{_path(repository)}/languages"))
 
     def fetch_repository(self, github_id: int) -> Repository:
-        """Return one repository by its id, whatever it is called now.
+        """Return one repository by its id, whatever its name is now.
 
         Raises RepositoryGone and RepositoryBlocked too.
         """
         return Repository.from_github(self._fetch(_path(github_id)))
 
     def has_commits(self, github_id: int) -> bool:
-        """Return whether GitHub knows of a commit on a repository's default branch.
+        """Return whether GitHub has a commit on a repository's default branch.
 
         Raises RepositoryGone and RepositoryBlocked too.
         """
@@ -173,7 +173,7 @@ class GitHub:
             raise _repository_refused(refused) from None
 
     def fetch_chosen(self, github_id: int) -> Repository | None:
-        """Return one repository as a listing would, None where no listing would hold it.
+        """Return one repository as a listing would contain it, None where none would.
 
         Raises RepositoryGone and RepositoryBlocked too.
         """
@@ -184,18 +184,18 @@ class GitHub:
         is_own = owner == own
         owners = self._selection.owners
         is_listed = is_own if not owners else owner in (each.lower() for each in owners)
-        # What others share with the token's user is no part of a listing of theirs.
+        # A listing does not contain what others share with the token's user.
         is_shown = is_own or not repository.private or _is_of_organization(entry)
         if not is_listed or not is_shown or not self._selection.chooses(repository):
             return None
         return repository if is_own else _under_its_owner(repository)
 
     def fetch_user(self) -> User | None:
-        """Return the token's user, None without a token and where GitHub does not tell the id."""
+        """Return the token's user, None without a token and where GitHub's answer has no id."""
         return self._fetch_own()[1]
 
     def _fetch_own(self) -> tuple[str | None, User | None]:
-        """Return the login of the token's user in lower case and the user, asked for once."""
+        """Return the login of the token's user in lower case and the user, requested once."""
         if self.has_token and self._own is None:
             login, user = _read_user(self._fetch("/user"))
             self._own = (login.lower(), user)
@@ -224,7 +224,7 @@ class GitHub:
 
 
 def _fetch_user(session: Session) -> tuple[str, User | None]:
-    """Return the login of the token's user, and all of the user where GitHub tells the id, too."""
+    """Return the login of the token's user, and the user where GitHub's answer has the id."""
     return _read_user(session.get("/user")[1])
 
 
@@ -237,7 +237,7 @@ def _read_user(facts: Any) -> tuple[str, User | None]:
 
 
 def _find_owner(own: Iterable[Repository]) -> User | None:
-    """Return the owner of repositories that are all the token's user's."""
+    """Return the one owner of repositories that all belong to the token's user."""
     found = ((each.owner, each.owner_id) for each in own)
     return next((User(login, user_id) for login, user_id in found if login and user_id), None)
 
@@ -254,7 +254,7 @@ def _under_its_owner(repository: Repository) -> Repository:
 def _read_pages(
     session: Session, path: str, parameters: Mapping[str, str | int]
 ) -> tuple[list[Repository], bool]:
-    """Return a listing's repositories, all pages of it, and whether it shows private ones."""
+    """Return the repositories of all pages of a listing, and whether it has private ones."""
     found: list[Repository] = []
     headers, entries = session.get(path, {**_IN_ORDER, **parameters})
     sees_private = _sees_private(headers)
@@ -289,7 +289,7 @@ def _date(headers: Mapping[str, str]) -> datetime | None:
 
 
 def _sees_private(headers: Mapping[str, str]) -> bool:
-    # Tokens of the fine-grained kind have no scopes, and answers to them no such header.
+    # Answers to fine-grained tokens have no header with scopes.
     scopes = headers.get("x-oauth-scopes")
     return scopes is None or "repo" in (scope.strip() for scope in scopes.split(","))
 

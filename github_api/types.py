@@ -1,4 +1,4 @@
-"""What GitHub's API says, as plain data."""
+"""The answers of GitHub's API as plain data."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _MAX_SIZE = 2**53
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to keep trying: in seconds, apart from attempts (of one request).
+    """The limits of retrying: the attempts of one request, all others in seconds.
 
-    deadline is for a whole session and checked between reads, read_timeout for one silence of the
-    server, max_wait for all waiting for rate limits in a session, backoff the first pause after a
-    failure, which doubles each time.
+    deadline is for a whole session and checked between reads, read_timeout for a single read,
+    max_wait for all waiting for rate limits in a session, backoff the first pause after a failure,
+    which doubles each time.
     """
 
     deadline: float = 300
@@ -40,7 +40,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """GitHub's hourly quota as last seen; resets_at is in UTC."""
+    """GitHub's hourly quota as of the last answer; resets_at is in UTC."""
 
     limit: int
     remaining: int
@@ -49,9 +49,9 @@ class Quota:
 
 @dataclass(frozen=True)
 class Access:
-    """What GitHub's answer to one request tells: the token's scopes, GitHub's time, the quota.
+    """The headers of one answer: the token's scopes, GitHub's time, the quota.
 
-    scopes is None for a token of the fine-grained kind; without a token it is empty.
+    scopes is None for a fine-grained token; without a token it is empty.
     """
 
     scopes: tuple[str, ...] | None
@@ -63,7 +63,7 @@ class Access:
 class Repository:
     """One repository as listed: times in UTC, listed_at by GitHub's clock, size_kb its size.
 
-    Its name is bare for the token's user, and `owner/name` for all other owners.
+    Its name is without the owner for the token's user, and `owner/name` for all other owners.
     """
 
     github_id: int
@@ -84,10 +84,10 @@ class Repository:
 
     @classmethod
     def from_github(cls, entry: object, listed_at: datetime | None = None) -> Repository:
-        """Read a repository as GitHub describes it.
+        """Parse a repository from GitHub's JSON.
 
-        Raises GitHubUnavailable without an id, a name and somewhere to clone from; whatever else
-        is missing or odd is taken as unknown, and as private.
+        Raises GitHubUnavailable without an id, a name and a clone URL; any other field that is
+        missing or malformed counts as unknown, and the repository as private.
         """
         if not isinstance(entry, dict):
             raise GitHubUnavailable(UNREADABLE)
@@ -116,7 +116,7 @@ class Repository:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields in types that JSON has."""
+        """Return the fields as JSON types."""
         return asdict(self) | {
             name: value.isoformat() if (value := getattr(self, name)) else None
             for name in ("pushed_at", "listed_at")
@@ -124,7 +124,7 @@ class Repository:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Repository:
-        """Read what to_json returned, by this release or the one before."""
+        """Parse what to_json of this release or the one before returned."""
         return cls(
             **dict(fields)
             | {
@@ -136,7 +136,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which repositories are asked for: patterns in lower case; owners None is the token's user."""
+    """The chosen repositories: patterns in lower case; owners None is the token's user."""
 
     owners: tuple[str, ...] | None = None
     forks: bool = False
@@ -145,7 +145,7 @@ class Selection:
     exclude: tuple[str, ...] | None = None
 
     def chooses(self, repository: Repository) -> bool:
-        """Return whether a repository is one of them, its owner apart."""
+        """Return whether a repository is chosen, whoever its owner is."""
         name = repository.full_name.lower()
         return (
             (self.forks or not repository.fork)
@@ -177,9 +177,9 @@ class Listing:
 
 
 def read_languages(answer: object) -> dict[str, int]:
-    """Read the bytes of each language, as many as limit_languages keeps.
+    """Parse the bytes of each language, as many as limit_languages keeps.
 
-    Raises GitHubUnavailable when the answer is something else.
+    Raises GitHubUnavailable for a malformed answer.
     """
     if not isinstance(answer, dict) or not all(
         type(size) is int and size >= 0 for size in answer.values()
@@ -193,7 +193,7 @@ def read_languages(answer: object) -> dict[str, int]:
 
 
 def limit_languages(languages: Mapping[str, int]) -> dict[str, int]:
-    """Keep the largest MAX_LANGUAGES by name, and add up the rest under OTHER."""
+    """Return the largest MAX_LANGUAGES, with the sum of the rest under OTHER."""
     sizes = dict(languages)
     if len(sizes) <= MAX_LANGUAGES:
         return sizes
@@ -204,7 +204,7 @@ def limit_languages(languages: Mapping[str, int]) -> dict[str, int]:
 
 
 def shorten(text: str, length: int) -> str:
-    """Cut a text that a column of this length cannot hold; different texts stay different."""
+    """Shorten a text to the length of a column; different texts stay different."""
     if len(text) <= length:
         return text
     mark = "~" + hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -212,9 +212,9 @@ def shorten(text: str, length: int) -> str:
 
 
 def _text(value: object) -> str | None:
-    """Return a text as it can be stored, None for anything else.
+    """Return a text that can be stored, None for anything else.
 
-    A database holds neither NUL nor half a surrogate pair.
+    A database stores neither NUL nor lone surrogates.
     """
     if not isinstance(value, str):
         return None

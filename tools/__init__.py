@@ -1,5 +1,4 @@
-"""Makes the data files that the service ships; run by hand when their sources change.
+"""Generators of data files of the service; run by hand when their sources change.
 
-These are neither benchmarks, which time what is there, nor part of the service, which only reads
-what they have written.
+The service only reads the files that they write.
 """

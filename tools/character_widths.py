@@ -1,4 +1,4 @@
-"""Makes the table of character widths that badges and legends are laid out by.
+"""Generate the table of character widths for the layout of badges and legends.
 
     python -m tools.character_widths
 

@@ -1,4 +1,4 @@
-"""Where Debian's Chromium is, and how it is started without a display or a network of its own."""
+"""The path of Debian's Chromium, and its options without a display or a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the languages' colours, as GitHub shows them, from linguist's list of languages.
+"""Generate the colours of languages, as GitHub shows them, from linguist's list of languages.
 
     python -m tools.language_colours path/to/languages.yml 9.6.0
 
@@ -19,7 +19,7 @@ from web.charts import languages
 SOURCE = "https://github.com/github-linguist/linguist"
 LICENCE = "MIT, Copyright (c) 2017 GitHub, Inc."
 
-# What cloc and pygount call a language that linguist knows by another name.
+# Names of cloc and pygount for languages that have another name in linguist.
 COUNTERS_NAMES = {
     "ANTLR Grammar": "ANTLR",
     "Ant": "Ant Build System",
@@ -69,7 +69,7 @@ COUNTERS_NAMES = {
 
 
 def read_list(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the colour of each language that has one, and each other name that one goes by."""
+    """Return the colour of each language that has one, and the other names of languages."""
     listed = yaml.safe_load(path.read_text(encoding="utf-8"))
     colours = {name: entry["color"].lower() for name, entry in listed.items() if "color" in entry}
     own_names = {name.casefold() for name in listed}

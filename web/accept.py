@@ -1,4 +1,4 @@
-"""What kind of answer a client asks for."""
+"""The kind of answer that a client requests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ EXPORTING: Final = "project_tracker.exporting"
 
 
 def wants_page() -> bool:
-    """Tell whether a client asks for a page, as browsers do and programs do not."""
+    """Return whether a client prefers HTML to JSON, as browsers do and programs do not."""
     offered = ("application/json", "text/html")
     return request.accept_mimetypes.best_match(offered) == "text/html"

@@ -1,4 +1,4 @@
-"""Who may ask for what: CORS, the limit on refreshes, the size of requests, security headers."""
+"""Access: hosts, CORS, the rate limit of refreshes, the size of requests, security headers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def control_access(app: Flask, settings: Settings) -> None:
 
 
 def allowed_origin_headers(app: Flask, origin: str) -> dict[str, str]:
-    """Give the CORS headers of an answer that does not come from Flask."""
+    """Return the CORS headers of an answer that does not come from Flask."""
     settings: Settings = app.config["SETTINGS"]
     if origin.lower() not in settings.cors_origins:
         return {}
@@ -66,7 +66,7 @@ def allowed_origin_headers(app: Flask, origin: str) -> dict[str, str]:
 def _limit_refreshes(app: Flask, settings: Settings, endpoint: str) -> None:
     """Answer 429 to a client's requests to an endpoint beyond 30 a minute.
 
-    Counted in Redis where there is one, so that all processes count together, and in memory while
+    Requests are counted in Redis, for all processes together, and in memory without Redis or while
     it does not answer. A client is the address that the trusted proxies name, or the peer's own.
     """
     if settings.trusted_proxies:
@@ -96,10 +96,10 @@ def _answer_too_many(limit: RequestLimit) -> Response:
 
 
 def _refuse_foreign_origins() -> None:
-    """Refuse to change anything for a page of an origin that is neither listed nor our own.
+    """Refuse a POST of a page whose origin is neither listed nor this service's own.
 
-    A browser sends such a POST without a preflight. It names the page's origin in every POST, and
-    other clients name none.
+    A browser sends such a POST without a preflight, but with the page's origin; other clients send
+    none.
     """
     origin = request.headers.get("Origin")
     if origin is None or request.method in ("GET", "HEAD", "OPTIONS"):
@@ -110,9 +110,9 @@ def _refuse_foreign_origins() -> None:
 
 
 def _is_own(origin: str) -> bool:
-    """Tell whether a page came from the host and port that this request asks for.
+    """Return whether a page came from the host and port of this request.
 
-    The scheme is left out: behind a proxy that is not trusted it is not known here.
+    The scheme is not compared: behind a proxy that is not trusted it is unknown.
     """
     scheme, _, host = origin.lower().partition("://")
     if scheme not in DEFAULT_PORTS:
@@ -134,6 +134,6 @@ def _refuse_large_bodies() -> None:
 def _add_headers(response: Response) -> Response:
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
-    # In every answer, or a cache could serve the one without CORS headers to every origin.
+    # In every answer, or a cache could serve one without CORS headers to every origin.
     response.vary.add("Origin")
     return response

@@ -1,7 +1,7 @@
-"""The thread that measures, after the answer, what GitHub's events ask for.
+"""The thread that starts the refreshes for GitHub's events, after the answer.
 
-Where there is a queue it only puts the refresh there. Elsewhere it waits for a refresh under way
-and for repositories that were measured only just before, and measures here.
+Where there is a queue, it only puts the refresh there. Otherwise it waits for a refresh under way
+and for repositories that were measured only just before, and measures in this process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from refresh import queue, wanted
 log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.5
-"""Seconds between two looks at whether a refresh has ended or something has become due."""
+"""Seconds between two checks whether a refresh has ended or something has become due."""
 
 _lock = threading.Lock()
 _running: set[Flask] = set()
@@ -30,14 +30,14 @@ _asked: set[Flask] = set()
 
 
 def measure_after_answer() -> None:
-    """Start the thread, unless it runs: it sees to what is wanted until nothing is."""
+    """Start the thread, unless it runs; it ends when nothing is left to measure."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     with _lock:
         _asked.add(app)
         if app in _running:
             return
         _running.add(app)
-    # Not a daemon: a process that is told to stop waits until its refresh has ended in words.
+    # Not a daemon: a process that is stopped waits until its refresh has ended as failed.
     threading.Thread(target=_run, args=(app,), name="webhook").start()
 
 
@@ -63,7 +63,7 @@ def _measure(app: Flask) -> bool:
     with _lock:
         _asked.discard(app)
     jobs.measure_wanted(settings)
-    # On the queue, whoever ends a refresh goes on with what is wanted, and so do the workers.
+    # On the queue, the process that ends a refresh starts the next one, and so do the workers.
     is_done = queue.is_reachable(settings) or not wanted.is_waiting()
     with _lock:
         is_done = (is_done and app not in _asked) or measure.is_stopped(None)

@@ -82,7 +82,7 @@ blueprint = Blueprint("api", __name__)
 
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
-    """Say what this is and which routes there are; send a browser to the page."""
+    """Return what this is and which routes there are; redirect a browser to the page."""
     headers = {"Vary": "Accept"}
     if wants_page():
         return redirect(url_for("dashboard.show_all"), 302), headers
@@ -97,7 +97,7 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/api/health")
 def health() -> ResponseReturnValue:
-    """Tell whether the database answers, and report on Redis, GitHub's quota and refreshes."""
+    """Return whether the database answers, and the state of Redis, GitHub's quota and refreshes."""
     try:
         db.session.execute(text("SELECT 1"))
         last = db.session.scalar(
@@ -165,7 +165,7 @@ def show_history(name: str, owner: str | None = None) -> ResponseReturnValue:
     """Return one project's changes by period."""
     project = join_name(owner, name)
     if owner is None and not is_visible(project, _mode()):
-        # A project of another owner may be called as this route ends.
+        # A project of another owner may be named `history`, as this route ends.
         return _project(join_name(name, "history"))
     query = parse_time_query(request.args, ACTIVITY_PARAMETERS)
     if not is_visible(project, _mode()):
@@ -232,7 +232,7 @@ def show_openapi() -> ResponseReturnValue:
 
 @cache
 def _read_openapi() -> dict[str, Any]:
-    import yaml  # for whoever asks for this alone
+    import yaml  # only this route needs it
 
     described: dict[str, Any] = yaml.safe_load(OPENAPI.read_text(encoding="utf-8"))
     return described
@@ -248,7 +248,7 @@ def start_refresh() -> ResponseReturnValue:
 
 @blueprint.get("/api/refresh/status/<job_id>")
 def show_refresh(job_id: str) -> ResponseReturnValue:
-    """Give one refresh."""
+    """Return one refresh."""
     row = db.session.get(RefreshJob, job_id)
     if row is None or row.id != job_id:
         return {"error": "no such refresh"}, 404
@@ -257,7 +257,7 @@ def show_refresh(job_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/api/refresh/jobs")
 def list_refreshes() -> ResponseReturnValue:
-    """Give the 10 most recent refreshes, newest first."""
+    """Return the 10 most recent refreshes, newest first."""
     return [row.to_json(_mode()) for row in db.session.scalars(recent_jobs())]
 
 

@@ -17,5 +17,5 @@ def read_asset(name: str) -> str:
 
 @cache
 def asset_version(name: str) -> str:
-    """Return what a file's address carries, so that it may be kept until the content changes."""
+    """Return the version in a file's address, with which it may be cached until it changes."""
     return hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()[:12]

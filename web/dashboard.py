@@ -31,7 +31,7 @@ from web.query import Values, one_of
 from web.refresh_state import read_state
 from web.responses import kept
 
-# What a page without headers of its own can say too.
+# The part that a page can also set in a <meta>, without headers of its own.
 PAGE_POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'"
@@ -87,7 +87,7 @@ def show_project(name: str) -> ResponseReturnValue:
 
 
 def _pictures(conditions: Sequence[ColumnElement[bool]]) -> dict[str, Any]:
-    """Draw what some projects have in common: their activity and their languages."""
+    """Draw the activity and the languages of some projects."""
     today = _today()
     year: int | None = Values(request.args.to_dict()).read("year", _year, None)
     first, last = activity.calendar_span(year, today)
@@ -122,7 +122,7 @@ def _growth_by_language(conditions: Sequence[ColumnElement[bool]]) -> list[chart
 def _draw_growth(
     periods: Sequence[charts.Period], draw: Callable[..., charts.Picture]
 ) -> dict[str, Any]:
-    """Draw growth in both widths; one month alone is no growth."""
+    """Draw growth in both widths; a single month is not drawn."""
     if len(periods) < 2:
         return {"growth_wide": None}
     return {"growth_wide": draw(periods), "growth_narrow": draw(periods, width=NARROW)}

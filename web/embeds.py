@@ -1,7 +1,7 @@
 """Badges, charts and cards for READMEs and other pages.
 
-Caches are told to ask again each time (`no-cache`): GitHub's image proxy keeps a picture for as
-long as it is allowed to, and what has not changed costs it an answer without a body.
+Caches must revalidate each time (`no-cache`): GitHub's image proxy keeps a picture for as long as
+it is allowed to, and an unchanged one costs it an answer without a body.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from web.responses import kept
 ALL: Final = "all"
 FIRST_YEAR: Final = 1970
 
-# A picture has its styles in itself; nothing else is loaded and nothing runs.
+# A picture contains its styles; nothing else is loaded and no script runs.
 SVG_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 Draw = Callable[[Subject, "Choice"], Picture]
@@ -34,7 +34,7 @@ blueprint = Blueprint("embeds", __name__)
 
 
 class Choice:
-    """Hold what the parameters of a picture choose; raise BadParameter where they cannot be used.
+    """The parameters of a picture; raises BadParameter where one cannot be used.
 
     Other parameters are ignored: people add some to get past a cache.
     """
@@ -102,7 +102,7 @@ def show_card(name: str) -> ResponseReturnValue:
 
 @blueprint.errorhandler(BadParameter)
 def say_what_is_wrong(error: BadParameter) -> ResponseReturnValue:
-    """Draw what is wrong with a parameter."""
+    """Draw the message of a bad parameter."""
     return _svg(charts.notice(f"{error}.", title="Bad request").document(), 400)
 
 
@@ -113,7 +113,7 @@ def _missing(text: str, theme: Theme) -> Response:
 def _svg(document: str, status: int = 200) -> Response:
     answer = Response(document, status, mimetype="image/svg+xml")
     answer.headers["Content-Security-Policy"] = SVG_POLICY
-    # Good answers get theirs with the ETag; what is missing today may be there tomorrow.
+    # Good answers get theirs with the ETag; a missing project may exist later.
     answer.headers["Cache-Control"] = "no-cache"
     return answer
 

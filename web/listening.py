@@ -1,4 +1,4 @@
-"""The address to listen on: whether it can be had, and the names by which it may be asked for."""
+"""The address to listen on: whether it is free, and the host names of this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from errors import StartError
 
 
 def check_address(settings: Settings, command: str) -> None:
-    """Raise StartError where HOST and PORT cannot be listened on; it says what to type instead.
+    """Raise StartError, with what to type instead, where HOST and PORT cannot be listened on.
 
     ``command`` is what started this process.
     """
@@ -43,9 +43,10 @@ def check_address(settings: Settings, command: str) -> None:
 
 
 def own_names(host: str) -> list[str]:
-    """Give the names and addresses by which this machine may be asked for, listening on `host`.
+    """Return the names and addresses of this machine that requests may have in `Host`.
 
-    A page whose name is made to point here after it was loaded asks for that name, and is refused.
+    A page whose name is made to point here after it was loaded (DNS rebinding) sends that name, and
+    is refused. `host` is the address that is listened on.
     """
     names = {"localhost", "127.0.0.1", socket.gethostname().lower()}
     if host not in names:
@@ -58,7 +59,7 @@ def _own_addresses() -> set[str]:
     with contextlib.suppress(OSError):
         found |= {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None)}
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        # Nothing is sent: this asks which address the way out of this machine begins with.
+        # Nothing is sent: the system chooses the address that outgoing packets would have.
         probe.connect(("192.0.2.1", 9))
         found.add(probe.getsockname()[0])
     return found

@@ -11,10 +11,10 @@ from log import set_up_handler
 
 
 class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn brings no types
-    """Log what gunicorn has to say of its processes."""
+    """gunicorn's log, in this project's format."""
 
     def setup(self, cfg: Any) -> None:
-        """Set gunicorn's handlers up, and have them write as the rest of the program does."""
+        """Set up gunicorn's handlers with this project's format."""
         super().setup(cfg)
         settings = read_settings()
         redact = settings.private_repositories is not PrivateMode.SHOW

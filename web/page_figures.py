@@ -1,4 +1,4 @@
-"""The figures as the page shows them: written out, with what each means and where it comes from."""
+"""The figures as the page shows them, with what each means and where it comes from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SPARK_HEIGHT: Final = 22
 
 
 class Total(NamedTuple):
-    """Hold a figure that is shown large: its name, its value, and the unit beside it."""
+    """A figure in large type: its name, its value and its unit."""
 
     name: str
     value: str
@@ -37,7 +37,7 @@ class Total(NamedTuple):
 
 
 class Meaning(NamedTuple):
-    """Hold a figure, what it counts and where it comes from."""
+    """A figure, what it counts and where it comes from."""
 
     name: str
     value: str
@@ -46,14 +46,14 @@ class Meaning(NamedTuple):
 
 
 class Account(NamedTuple):
-    """Hold whose projects these are, and the address of the only one's page."""
+    """The owners of the projects, and the address of the only one's page."""
 
     name: str
     url: str | None
 
 
 def fetch_account(mode: PrivateMode) -> Account:
-    """Return the owners of the projects that may be named, as their addresses tell."""
+    """Return the owners of the projects that may be named, read from the projects' addresses."""
     owners: dict[str, str] = {}
     for address in db.session.scalars(select(Project.url).where(*visible(mode)).order_by(BY_NAME)):
         path = urlsplit(address or "").path.strip("/").split("/")
@@ -88,7 +88,7 @@ def totals(mode: PrivateMode) -> list[Total]:
 
 
 def authors_in_words(mode: PrivateMode) -> str | None:
-    """Say how many commits are one's own and how many are bots', as far as that is known."""
+    """Return a sentence on how many commits are one's own and how many are bots', if known."""
     found = rollup.compute(mode)
     said = []
     if found["own_commits"] is not None:
@@ -153,7 +153,7 @@ def find_project(name: str, mode: PrivateMode) -> dict[str, Any] | None:
     project = found[0]
     for field in ("first_commit", "last_finished", "measured_at"):
         project[field] = words.parse_timestamp(project[field])
-    # A project has a commit: where none was counted, nothing was measured yet.
+    # Every project has a commit: a count of none means not measured yet.
     if not project["commits"]:
         project |= dict.fromkeys(HISTORY_FIGURES)
     if not project["loc"] and project["loc_source"] is None:

@@ -1,4 +1,4 @@
-"""The parameters that choose, sort and cut a list of projects or a time, checked."""
+"""The parameters that select, sort and page projects, or select a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from figures.projects import BY_NAME, PROJECT_FIELDS
 from models import Project
 from web.query import Values, boolean, day, month, one_of, only_known, whole
 
-# What a list may be sorted by: the fields that have an order which means something.
+# The fields that a list may be sorted by.
 SORT_COLUMNS: Final[Mapping[str, SQLColumnExpression[Any]]] = {
     "last_finished": Project.last_commit_date,
     "first_commit": Project.first_commit_date,
@@ -38,7 +38,7 @@ ACTIVITY_PARAMETERS: Final = (*TIME_PARAMETERS, "own")
 
 @dataclass(frozen=True)
 class ProjectQuery:
-    """What a request for a list of projects asks for; None where it does not say."""
+    """The parameters of a list of projects; None where one is not given."""
 
     sort: str
     descending: bool
@@ -56,9 +56,9 @@ class ProjectQuery:
 
 
 def parse_project_query(arguments: MultiDict[str, str]) -> ProjectQuery:
-    """Check the parameters of a list of projects.
+    """Parse the parameters of a list of projects.
 
-    Raises BadParameter, which names the first fault.
+    Raises BadParameter, which names the first one that cannot be used.
     """
     values = only_known(arguments, PARAMETERS)
     sort = values.read("sort", one_of(SORT_COLUMNS), "last_finished")
@@ -76,7 +76,7 @@ def parse_project_query(arguments: MultiDict[str, str]) -> ProjectQuery:
 
 @dataclass(frozen=True)
 class TimeQuery:
-    """What a request about a time asks for; None where it does not say."""
+    """The parameters of a route about time; None where one is not given."""
 
     project: str | None
     first: date | None
@@ -88,7 +88,7 @@ class TimeQuery:
 def parse_time_query(
     arguments: MultiDict[str, str], known: tuple[str, ...] = TIME_PARAMETERS
 ) -> TimeQuery:
-    """Check the parameters that choose a time and how it is divided; raise BadParameter."""
+    """Parse the parameters that select a time and the length of periods; raise BadParameter."""
     values = only_known(arguments, known)
     first, last = values.read("from", day, None), values.read("to", day, None)
     return TimeQuery(
@@ -102,7 +102,7 @@ def parse_time_query(
 
 @dataclass(frozen=True)
 class GrowthQuery:
-    """What a request about growth asks for; None where it does not say."""
+    """The parameters of a route about growth; None where one is not given."""
 
     first: date | None
     last: date | None
@@ -111,7 +111,7 @@ class GrowthQuery:
 
 
 def parse_growth_query(arguments: MultiDict[str, str]) -> GrowthQuery:
-    """Check the parameters that choose months or years; raise BadParameter."""
+    """Parse the parameters that select months or years; raise BadParameter."""
     values = only_known(arguments, (*TIME_PARAMETERS, "languages"))
     return GrowthQuery(
         first=values.read("from", month, None),

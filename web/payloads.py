@@ -1,4 +1,4 @@
-"""The bodies of GitHub's events: how long one may be, whether it is GitHub's, what it says."""
+"""The bodies of GitHub's events: their length, signature and content."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _END = re.compile(rb"\r\n\r\n|\n\n")
 
 
 def find_length(request: bytes | bytearray) -> int:
-    """Return how long a request will be in all if it is an event of a good size, otherwise 0.
+    """Return a request's length with its body if it is an event of at most MAX_PAYLOAD, else 0.
 
-    Its head must be there.
+    `request` must contain the whole head.
     """
     end = _END.search(request)
     if end is None or not _LINE.match(request):
@@ -38,14 +38,14 @@ def find_length(request: bytes | bytearray) -> int:
 
 
 def is_signed(body: bytes, secret: str, signature: str) -> bool:
-    """Return whether a signature was made of this body with this secret, in constant time."""
+    """Return whether a signature is this body's with this secret, compared in constant time."""
     right = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     # Compared as bytes, since compare_digest refuses text that is not ASCII.
     return hmac.compare_digest(right.encode(), signature.encode())
 
 
 def read_payload(body: bytes, content_type: str) -> Mapping[str, Any]:
-    """Read what an event says. Raises BadParameter."""
+    """Parse an event. Raises BadParameter."""
     try:
         if content_type == _FORM:
             body = parse_qs(body.decode(), strict_parsing=True, max_num_fields=1)["payload"][

@@ -1,6 +1,7 @@
 """Pictures of what the database holds: of one project, or of all of them together.
 
-All projects together are those that the rollup counts; one that may not be named is like none.
+All projects together are those that the rollup counts. A project that may not be named is treated
+as if it did not exist.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ NO_PROJECTS = "No project has been measured yet."
 
 @dataclass(frozen=True)
 class Subject:
-    """Hold what pictures show of one project, or of all; name is None for all."""
+    """The data of the pictures of one project, or of all; `name` is None for all."""
 
     name: str | None
     conditions: tuple[ColumnElement[bool], ...]
@@ -71,12 +72,12 @@ def growth(subject: Subject, today: date, mode: GrowthMode) -> Picture:
 def growth_by_language(
     conditions: Iterable[ColumnElement[bool]], today: date, mode: GrowthMode
 ) -> list[Period]:
-    """Return what a chart of growth by language is drawn from."""
+    """Return the data of a chart of growth by language."""
     return [_period(month) for month in fetch_growth_by_language(conditions, today, mode)]
 
 
 def growth_by_project(private_mode: PrivateMode, today: date, mode: GrowthMode) -> list[Period]:
-    """Return what a chart of the growth of all projects is drawn from, each one a part."""
+    """Return the data of a chart of growth by project."""
     months = fetch_growth_by_project(counted(private_mode), visible(private_mode), today, mode)
     return [_period(month) for month in months]
 
@@ -103,7 +104,7 @@ def card(subject: Subject, today: date) -> Picture:
 def _one(name: str, private_mode: PrivateMode) -> Subject | None:
     conditions = named(name, private_mode)
     project = db.session.scalar(select(Project).where(*conditions))
-    # The database leaves out of a name what it cannot hold; see find_visible.
+    # The database drops characters that it cannot store from a name, see find_visible.
     if project is None or project.name != name:
         return None
     since = "" if project.first_commit_date is None else f"since {project.first_commit_date.year}"
@@ -137,7 +138,7 @@ def _all(private_mode: PrivateMode) -> Subject:
     metrics = rollup.compute(private_mode)
     common = metrics["most_common_language"]
     projects = metrics["total_projects"]
-    # That of one project, which must be one that may be named.
+    # The last commit of a single project, which must be one that may be named.
     last_commit = db.session.scalar(
         select(func.max(Project.last_commit_date)).where(*visible(private_mode))
     )

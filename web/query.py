@@ -1,4 +1,4 @@
-"""Query parameters, checked one by one; BadParameter names the first that cannot be used."""
+"""Parsing of query parameters; BadParameter names the first one that cannot be used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST = 1_000_000
 
 
 class Values:
-    """Hold the parameters of one request."""
+    """The query parameters of one request."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
@@ -42,7 +42,7 @@ def only_known(arguments: MultiDict[str, str], known: Iterable[str]) -> Values:
 
 
 def one_of(words: Iterable[str]) -> Callable[[str], str]:
-    """Return a reader of one of several words."""
+    """Return a parser that accepts one of several words."""
 
     def parse(text: str) -> str:
         if text not in words:
@@ -53,7 +53,7 @@ def one_of(words: Iterable[str]) -> Callable[[str], str]:
 
 
 def whole(least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from this one to LARGEST."""
+    """Return a parser of whole numbers from this one to LARGEST."""
 
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= LARGEST:
@@ -64,14 +64,14 @@ def whole(least: int) -> Callable[[str], int]:
 
 
 def boolean(text: str) -> bool:
-    """Read true or false."""
+    """Parse true or false."""
     if text not in ("true", "false"):
         raise ValueError("right is true or false")
     return text == "true"
 
 
 def month(text: str) -> date:
-    """Read a month such as 2026-08, or a day in it; return its first day."""
+    """Parse a month such as 2026-08, or a day in it; return its first day."""
     try:
         return day(f"{text}-01" if len(text) == len("2026-08") else text).replace(day=1)
     except ValueError:
@@ -79,12 +79,12 @@ def month(text: str) -> date:
 
 
 def day(text: str) -> date:
-    """Read a day such as 2026-08-20."""
+    """Parse a day such as 2026-08-20."""
     try:
         found = date.fromisoformat(text)
     except ValueError:
         found = None
-    # It reads weeks and dates without dashes, too.
+    # fromisoformat() accepts weeks and dates without dashes, too.
     if found is None or found.isoformat() != text:
         raise ValueError("right is a day such as 2026-08-20")
     return found

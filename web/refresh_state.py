@@ -1,4 +1,4 @@
-"""What the page says of refreshes: how the last one went, when the next one starts, what to do."""
+"""The state of refreshes on the page: how the last one ended, when the next one starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOW_TO_SET_TOKEN = (
 
 @dataclass(frozen=True)
 class Message:
-    """Hold what a state says: a title, what to do, and which repositories failed."""
+    """A message on the page: a title, what to do, and which repositories failed."""
 
     title: str
     text: str = ""
@@ -33,7 +33,7 @@ class Message:
 
 @dataclass(frozen=True)
 class RefreshState:
-    """Hold the refresh under way, if there is one, and what is to be said of the last."""
+    """The refresh under way, if there is one, and the message about the last one."""
 
     active: dict[str, Any] | None
     refreshed_at: datetime | None
@@ -42,7 +42,7 @@ class RefreshState:
 
     @property
     def listed(self) -> str:
-        """Say how far the refresh under way is."""
+        """Return the refresh progress as a sentence."""
         if self.active is None or not self.active["total_repositories"]:
             return LISTED_SHORTLY
         total = count(self.active["total_repositories"], "repository", "repositories")
@@ -54,7 +54,7 @@ def read_state(settings: Settings, *, has_projects: bool) -> RefreshState:
     last = db.session.scalars(recent_jobs(1)).first()
     active = last if last is not None and last.status in ACTIVE else None
     if active is None:
-        # What became of a single repository is said by its project.
+        # A project's own row says how the measurement of a single repository ended.
         last = db.session.scalars(recent_jobs(1, RefreshKind.FULL)).first()
     return RefreshState(
         active=None if active is None else active.to_json(settings.private_repositories),

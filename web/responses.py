@@ -1,8 +1,8 @@
-"""Answers that are kept for as long as the figures' revision stands, and until the day ends.
+"""A cache of answers, valid until the figures' revision changes or the UTC day ends.
 
-What is kept is answered before Flask: of the time that a small answer takes, Flask and SQLAlchemy
-would be nine tenths. The revision is read from the database on every request, before the data, so
-a reader who starts after a commit has returned sees what it wrote, whichever process wrote it.
+Cached answers are sent before Flask is reached: Flask and SQLAlchemy take nine tenths of the time
+of a small answer. The revision is read from the database on every request, before the data, so a
+request that starts after a commit has returned sees what it wrote, whichever process wrote it.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ State = tuple[int, int]
 KEEP: Final = "project_tracker.keep"
 KEPT_BYTES: Final = 32 * 1024 * 1024
 SMALLEST_COMPRESSED: Final = 500  # bytes; below it the header of gzip outweighs what it saves
-# A conditional or compressed answer is made here, from the whole one.
+# Removed from a request: conditional and compressed answers are made here, from the whole one.
 OURS: Final = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_ACCEPT_ENCODING", "HTTP_RANGE")
-# Answers made at once. More would be ready no sooner, and would keep short ones waiting.
+# Answers made concurrently. More would be ready no sooner, and would delay short ones.
 MADE_AT_ONCE: Final = 2
 CONNECTIONS: Final = 4
 DAY: Final = 86_400  # seconds
 
 
 def kept(view: View) -> View:
-    """Keep a view's good answers until the figures change or the UTC day ends.
+    """Cache a view's good answers until the figures change or the UTC day ends.
 
-    They may depend on nothing but the path, the query, the settings, the figures and today's date.
+    They may depend only on the path, the query, the settings, the figures and today's date.
     """
 
     @wraps(view)
@@ -67,7 +67,7 @@ def kept(view: View) -> View:
 
 
 def keep_responses(app: Flask, settings: Settings) -> None:
-    """Put the kept answers before an application."""
+    """Put the cache of answers in front of an application."""
     app.wsgi_app = KeptResponses(  # type: ignore[method-assign]
         app, settings.private_repositories, settings.cors_origins
     )
@@ -84,7 +84,7 @@ class JSONProvider(DefaultJSONProvider):
 
 @dataclass(frozen=True)
 class Kept:
-    """An answer as it was made in one state: body, compressed body and headers."""
+    """A cached answer of one state: body, compressed body and headers."""
 
     state: State
     status: str
@@ -95,12 +95,12 @@ class Kept:
 
     @property
     def size(self) -> int:
-        """Return the bytes that it takes up."""
+        """Return the bytes of memory that it takes."""
         return len(self.body) + len(self.compressed or b"") + 1024
 
 
 class KeptResponses:
-    """Answer requests for figures from memory, and hand everything else to the application."""
+    """A WSGI middleware that answers requests for figures from memory, all others by the app."""
 
     def __init__(self, app: Flask, private_mode: PrivateMode, origins: Iterable[str]) -> None:
         self._app = app
@@ -137,7 +137,7 @@ class KeptResponses:
         return self._send(answer, environ, start_response)
 
     def _key(self, environ: WSGIEnvironment) -> Key | None:
-        """Return what a kept answer depends on, or None for a request that none is kept for."""
+        """Return the key of a request's cached answer, or None for a request that is not cached."""
         if (
             environ["REQUEST_METHOD"] not in ("GET", "HEAD")
             or environ.get("CONTENT_LENGTH", "0") not in ("", "0")
@@ -148,7 +148,7 @@ class KeptResponses:
         origin = environ.get("HTTP_ORIGIN")
         if origin not in self._origins:
             if origin is not None and origin.lower() in self._origins:
-                return None  # no browser writes it so, and it is answered as it is written
+                return None  # no browser writes it so; the application answers it
             origin = None
         return environ["PATH_INFO"], environ["QUERY_STRING"], origin
 
@@ -167,7 +167,7 @@ class KeptResponses:
     def _make(
         self, environ: WSGIEnvironment, key: Key, state: State
     ) -> Kept | tuple[Iterable[bytes], str, Headers]:
-        """Have the application answer; keep what a view marked as kept, pass on all else."""
+        """Have the application answer; cache the answer if the view is marked as `kept`."""
         asked = {name: value for name, value in environ.items() if name not in OURS}
         marks: list[str] = []
         asked |= {"REQUEST_METHOD": "GET", KEEP: marks}
@@ -225,25 +225,25 @@ class KeptResponses:
 
 
 class _RevisionReader:
-    """Read the revision by a plain statement on connections of its own.
+    """A reader of the revision, by a plain statement on connections of its own.
 
-    The ORM's session would take five times as long as the statement.
+    A session of the ORM takes five times as long as the statement.
     """
 
     def __init__(self, app: Flask) -> None:
         with app.app_context():
             self._engine = db.engine
         self._connections: list[tuple[int, PoolProxiedConnection]] = []
-        # Plans of hosted databases allow few connections, and a reading takes a tenth of a
-        # millisecond: more at once would bring nothing.
+        # Hosted databases allow few connections, and a read takes a tenth of a millisecond:
+        # more connections would gain nothing.
         self._places = threading.BoundedSemaphore(CONNECTIONS)
-        # A connection of the process that this one was forked from is never closed here: that
-        # would end it for both.
+        # Connections of the parent process are never closed here: that would end them for
+        # both.
         self._inherited: list[PoolProxiedConnection] = []
         event.listen(self._engine, "engine_disposed", lambda _engine: self.close())
 
     def read(self) -> int | None:
-        """Return the revision, or None where it cannot be had."""
+        """Return the revision, or None where it cannot be read."""
         with self._places:
             return self._read()
 
@@ -301,7 +301,7 @@ def _is_trusted(host: str, trusted: tuple[str, ...]) -> bool:
 
 
 def _close(connection: PoolProxiedConnection) -> None:
-    # Not by the pool's own way, which would log that it cannot roll back.
+    # Not through the pool, which would log that it cannot roll back.
     with contextlib.suppress(Exception):
         connection.dbapi_connection.close()  # type: ignore[union-attr]
 

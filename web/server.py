@@ -1,10 +1,10 @@
-"""gunicorn's threaded worker, hardened against clients that are slow on purpose or by nature.
+"""gunicorn's threaded worker, hardened against slow clients.
 
-gunicorn gives a thread to a connection as soon as it is accepted, and waits in its one loop for a
-client to close: a few clients that send a byte a second keep all others out. Here that loop takes
-in the heads of requests and the bodies of GitHub's events, sends what an answer's client does not
-take immediately, and lets refused bodies run out, for any number of clients at once. A thread only
-works on requests that are there.
+gunicorn assigns a thread to a connection as soon as it is accepted, and waits in its one event loop
+for a client to close: a few clients that send a byte a second block all others. Here the event loop
+reads the heads of requests and the bodies of GitHub's events, sends what a client does not accept
+immediately, and discards refused bodies, for any number of clients at once. A thread only gets
+requests that have arrived completely.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from web.payloads import find_length
 
 HEAD_LIMIT = 64 * 1024
 PIECE = 64 * 1024
-# A client that is still sending when it is answered may go on so many seconds, since closing on it
-# at once would take the answer from it.
+# Seconds for which a client that is still sending may go on after its answer: closing the
+# connection immediately would lose the answer.
 LINGER = 2.0
-# A thread waits so many seconds for the rest of a request.
+# Seconds that a thread waits for the rest of a request.
 READ_WITHIN = 10.0
-# A whole answer must be taken within so many seconds.
+# Seconds within which a client must have received a whole answer.
 SEND_WITHIN = 60.0
-# How many bytes of answers that are not taken are kept; beyond it the slowest client is let go of.
+# Bytes of unsent answers that are buffered; beyond it the slowest client is disconnected.
 UNSENT_LIMIT = 128 * 1024 * 1024
-# How many bytes of bodies that are still coming are kept; beyond it the first one is let go of.
+# Bytes of incomplete bodies that are buffered; beyond it the oldest one's client is disconnected.
 BODIES_LIMIT = 64 * 1024 * 1024
-# What the system is asked to take of an answer that is not being read.
+# Bytes of an answer that the system buffers for a client that does not read.
 SEND_BUFFER = 256 * 1024
 ORIGIN_LINE = re.compile(rb"\n[Oo]rigin:[ \t]*([^\r\n]*?)[ \t]*\r?\n")
 
@@ -59,9 +59,9 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
 
 
 class BufferingSocket(socket.socket):
-    """Keep what the other side does not take immediately, to be sent later.
+    """A socket that buffers what the other side does not accept immediately.
 
-    `head` is the head of the last request, as it came.
+    `head` is the head of the last request, as it was received.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -71,20 +71,20 @@ class BufferingSocket(socket.socket):
 
     @property
     def unsent(self) -> int:
-        """Count the bytes that are still to be sent."""
+        """The number of bytes that are still to be sent."""
         return sum(map(len, self._unsent))
 
     def setblocking(self, flag: bool) -> None:
-        """Turn waiting for READ_WITHIN seconds on or off."""
+        """Set a timeout of READ_WITHIN seconds, or none."""
         self.settimeout(READ_WITHIN if flag else 0.0)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send what is taken immediately and keep the rest."""
+        """Send what is accepted immediately and buffer the rest."""
         self._unsent.append(memoryview(data).cast("B"))
         self.send_kept()
 
     def send_kept(self) -> None:
-        """Send as much of what was kept as is taken immediately."""
+        """Send as much of the buffer as is accepted immediately."""
         while self._unsent:
             first = self._unsent[0]
             try:
@@ -98,19 +98,19 @@ class BufferingSocket(socket.socket):
 
 
 class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
-    """Hold connections in the loop until a request's head is there, and after its answer."""
+    """A worker whose event loop holds connections until a request has arrived."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # Each in the order in which their time is up.
+        # Each in the order in which their timeouts end.
         self._heads: dict[TConn, bytearray] = {}
         self._sending: dict[TConn, bool] = {}  # whether the connection is kept afterwards
         self._lingering: dict[TConn, None] = {}
-        # How long a request whose head is there must become; no more than its head, but for events.
+        # The length that a request whose head has arrived must reach: its head's, but for events.
         self._lengths: dict[TConn, int] = {}
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection, and let go of the slowest one where there is no room."""
+        """Accept a connection, and drop the slowest one where there are too many."""
         try:
             client, address = listener.accept()
         except OSError as error:
@@ -147,7 +147,7 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
         return bool(super().handle_request(request, conn))
 
     def handle_error(self, request: Any, client: Any, address: Any, error: Exception) -> None:
-        """Answer what is no HTTP in JSON like every other error."""
+        """Answer a malformed request with an error in JSON, as all errors are."""
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         for kind, fitting in STATUSES.items():
             if isinstance(error, kind):
@@ -172,21 +172,21 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
             self.log.debug("a client is gone before its error could be said")
 
     def murder_pending(self) -> None:
-        """Let go of the connections whose time is up."""
+        """Drop the connections whose timeout has ended."""
         moment = time.monotonic()
         for waiting in (self._heads, self._sending, self._lingering):
             while waiting and (first := next(iter(waiting))).timeout <= moment:
                 self._drop(first)
 
     def _cors_headers(self, client: Any) -> dict[str, str]:
-        """Let a page of a listed origin read an error, even of a head that was not parsed."""
+        """Return the CORS headers of an error, even for a head that was not parsed."""
         found = ORIGIN_LINE.search(getattr(client, "head", b""))
         if found is None:
             return {}
         return allowed_origin_headers(self.wsgi, found[1].decode("latin-1"))
 
     def _waiting(self) -> dict[TConn, Any]:
-        """Give those connections that are in the loop which can be let go of the soonest."""
+        """Return the connections of the event loop that are dropped first."""
         return self._lingering or self._heads or self._sending
 
     def _cap_keepalive(self, deadline: float) -> None:
@@ -219,7 +219,7 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
 
     def _send_more(self, conn: TConn, _socket: socket.socket) -> None:
         if conn not in self._sending:
-            return  # let go of between the event and its turn
+            return  # dropped between the event and its turn
         kept = self._sending[conn]
         try:
             conn.sock.send_kept()
@@ -231,8 +231,8 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
             self._go_on(conn, kept)
 
     def _await_head(self, conn: TConn, begun: bytes) -> None:
-        patience = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
-        conn.timeout = time.monotonic() + patience
+        timeout = self.cfg.keepalive if self.alive else STOP_KEEPALIVE_LINGER
+        conn.timeout = time.monotonic() + timeout
         conn.sock.setblocking(False)
         self._heads[conn] = bytearray(begun)
         if _is_whole(begun):
@@ -241,7 +241,7 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
 
     def _read_head(self, conn: TConn, _socket: socket.socket) -> None:
         if conn not in self._heads:
-            return  # let go of between the event and its turn
+            return  # dropped between the event and its turn
         data = _receive(conn.sock)
         if data == b"":
             self._drop(conn)
@@ -302,7 +302,7 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
 
 
 def _receive(client: socket.socket) -> bytes | None:
-    """Take what has come: nothing for the end of the connection, None for nothing as yet."""
+    """Return what was received: nothing at the end of the connection, None if nothing yet."""
     try:
         return client.recv(PIECE)
     except (BlockingIOError, InterruptedError):
@@ -312,6 +312,6 @@ def _receive(client: socket.socket) -> bytes | None:
 
 
 def _is_whole(head: bytes | bytearray, start: int = 0) -> bool:
-    """Tell whether the parser will find an end to this head, be it a fault."""
+    """Return whether the parser will find the end of this head, or an error in it."""
     start = max(0, start)
     return head.find(b"\r\n\r\n", start) >= 0 or head.find(b"\n\n", start) >= 0

@@ -1,4 +1,4 @@
-"""GitHub's events: what they change at once, and what is measured for them after the answer."""
+"""GitHub's events: what they change immediately, and what is measured after the answer."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ blueprint = Blueprint("webhook", __name__)
 
 @blueprint.post(PATH)
 def receive() -> ResponseReturnValue:
-    """Take an event in, and see to it that the repository it is about is measured.
+    """Receive an event, and have its repository measured.
 
-    GitHub delivers an event again when asked to, and anybody may who has seen one. None is trusted
-    for more than that something may have changed: what it removes, the measurement brings back
-    where GitHub still has it.
+    An event may be delivered again, by GitHub or by anyone who has seen it. So it only means that
+    something may have changed: a project that it removes is added again by the measurement where
+    GitHub still has the repository.
     """
     settings: Settings = current_app.config["SETTINGS"]
     secret = settings.github_webhook_secret
@@ -67,7 +67,7 @@ def receive() -> ResponseReturnValue:
 def _concerns_figures(
     event: str, payload: Mapping[str, Any], repository: Mapping[str, Any]
 ) -> bool:
-    """Return whether the figures may change: by a push to the branch that is measured, or else."""
+    """Return whether an event may change figures, as a push to the measured branch does."""
     if event == "push":
         return payload.get("ref") == f"refs/heads/{repository.get('default_branch')}"
     return event == "repository" and payload.get("action") in ACTIONS

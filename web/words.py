@@ -1,4 +1,4 @@
-"""How the page writes figures, dates and times."""
+"""The page's formats of figures, dates and times."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ KILOBYTES_IN_MEGABYTE = 1024
 
 
 def parse_timestamp(text: str | None) -> datetime | None:
-    """Read a timestamp as answers hold it."""
+    """Parse a timestamp as answers contain it."""
     return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a timestamp to the minute: `20 August 2026, 07:23 UTC`."""
+    """Return a timestamp to the minute: `20 August 2026, 07:23 UTC`."""
     return f"{long_date(moment.date())}, {moment:%H:%M} UTC"
 
 
 def short_date(day: date) -> str:
-    """Write a date in few characters: `20 Aug 2026`."""
+    """Return a short date: `20 Aug 2026`."""
     return f"{day.day} {MONTHS[day.month - 1][:3]} {day.year}"
 
 
 def days_ago(day: date, today: date) -> str:
-    """Say how long ago a day was, right for as long as it is today: `3 days ago`.
+    """Return how long ago a day was: `3 days ago`.
 
-    The page's script says it in the same words, from the reader's clock.
+    The page's script uses the same words, with the reader's clock.
     """
     days = (today - day).days
     if days < 0:
@@ -47,24 +47,24 @@ def days_ago(day: date, today: date) -> str:
 
 
 def separated(figure: int | None) -> str:
-    """Write a figure with separators; one that was never measured is a dash."""
+    """Return a figure with separators; one that was never measured is a dash."""
     return NO_FIGURE if figure is None else f"{figure:,}"
 
 
 def years_between(first: datetime, last: datetime) -> str:
-    """Write the years from one timestamp to another, with one decimal."""
+    """Return the years from one timestamp to another, with one decimal."""
     return f"{(last - first).days / DAYS_IN_YEAR:,.1f}"
 
 
 def size(kilobytes: float) -> str:
-    """Write a size in the unit that suits it: `12.5 kB`, `3.4 MB`."""
+    """Return a size in a suitable unit: `12.5 kB`, `3.4 MB`."""
     if kilobytes < KILOBYTES_IN_MEGABYTE:
         return f"{kilobytes:,.0f} kB" if kilobytes >= 100 else f"{kilobytes:.1f} kB"
     return f"{kilobytes / KILOBYTES_IN_MEGABYTE:,.1f} MB"
 
 
 def several(names: list[str], noun: str) -> str:
-    """Write some names in a row, and count them from the fourth on."""
+    """Return names as a list in words: up to three, otherwise two and the number of others."""
     if len(names) <= 3:
         return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     return f"{names[0]}, {names[1]} and {count(len(names) - 2, f'other {noun}')}"

@@ -36,7 +36,7 @@ DEFAULT_WAITS = {
 class Service:
     """Start web and worker processes in an environment, and end whatever is left of them.
 
-    `waits` may be changed before a program is started: `tests.support.short_timeouts` tells what they are.
+    `waits` may be changed before a program is started, see `tests.support.short_timeouts`.
     """
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
@@ -48,7 +48,7 @@ class Service:
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """Start a program through tests.support.short_timeouts; its output goes to a file of its own."""
+        """Start a program with short timeouts; its output goes to a file of its own."""
         log = self.folder / f"{len(self.processes)}-{Path(command[0]).stem}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Pictures of figures: plain data in, SVG out; knows nothing of Flask, the database or the time."""
+"""Pictures of figures: plain data in, SVG out; independent of Flask, the database and the time."""
 
 from web.charts.badge import BADGE_FIGURES, Badge, error_badge, figure_badge
 from web.charts.calendar import calendar

@@ -14,7 +14,7 @@ LEAST_PITCH = 48
 
 @dataclass(frozen=True)
 class Tick:
-    """Hold where on the time axis a name stands, and which of its sides is at that place."""
+    """The position of a name on the time axis, and which of its sides is there."""
 
     x: float
     text: str
@@ -32,7 +32,7 @@ def nice_steps(most: int) -> list[int]:
 
 
 def period_number(name: str) -> int:
-    """Return a month's (`2026-03`) or a year's (`2026`) place among its like."""
+    """Return the number of a month (`2026-03`) or a year (`2026`); consecutive ones differ by 1."""
     year, _, month = name.partition("-")
     return int(year) * 12 + int(month) - 1 if month else int(year)
 

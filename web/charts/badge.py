@@ -18,7 +18,7 @@ BRIGHT = 0.69
 
 @dataclass(frozen=True)
 class Badge:
-    """Hold what a badge says: a label left, a message right on a colour."""
+    """A badge: a label on the left, a message on a colour on the right."""
 
     label: str
     message: str
@@ -39,7 +39,7 @@ class Badge:
                 "left": left,
                 "right": right,
                 "width": left + right,
-                # In tenths of a pixel: so the letters keep their places at any zoom.
+                # In tenths of a pixel, so that letters stay aligned at any zoom.
                 "label_x": left * 5,
                 "message_x": left * 10 + right * 5,
                 "label_length": round(label_length * 10),
@@ -105,5 +105,5 @@ def figure_badge(name: str, figures: Figures) -> Badge:
 
 
 def error_badge(label: str, message: str) -> Badge:
-    """Return a badge that says what is wrong, such as `project: not found`."""
+    """Return a badge with an error, such as `project: not found`."""
     return Badge(label, message, RED, is_error=True)

@@ -21,17 +21,17 @@ BETWEEN_ROWS = 14
 FOOTER = 20
 BELOW_FOOTER = 6
 WEEKDAYS = ((1, "Mon"), (3, "Wed"), (5, "Fri"))
-# Enough for the summary and the legend beneath, however few days there are.
+# Wide enough for the summary and the legend, however few days there are.
 LEAST_WEEKS = 28
 LONGEST_ROW = timedelta(days=53 * 7)
 LEGEND_WIDTH = 141
 
 
-# A day's cell: its attributes and its title. A week: where it stands, and its days.
+# A day's cell: its attributes and its title. A week: its position and its days.
 Cell = tuple[Markup, str]
 Week = tuple[int, Sequence[Cell]]
 
-# The place in the week and the step of colour, for each that there is.
+# Each pair of a weekday and a step of colour.
 _ATTRIBUTES = [
     [Markup('class="step-{}" y="{}"').format(step, CELL * weekday) for step in range(5)]
     for weekday in range(7)
@@ -40,7 +40,7 @@ _ATTRIBUTES = [
 
 @dataclass(frozen=True)
 class Label:
-    """Hold a month's or a year's name and where it stands."""
+    """The name of a month or year, and its position."""
 
     x: int
     text: str
@@ -48,7 +48,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Row:
-    """Hold the weeks between two days, and the months' names above them."""
+    """The weeks between two days, and the months' names above them."""
 
     y: int
     year: str
@@ -58,7 +58,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Step:
-    """Hold a colour of the legend and which counts it stands for."""
+    """A colour of the legend and the counts that it stands for."""
 
     x: int
     number: int
@@ -95,7 +95,7 @@ def _month_labels(first: date, last: date) -> list[Label]:
         if day.isoweekday() == 7 or day == first:
             columns.setdefault((day.year, day.month), _column(day, first))
     found = [Label(LEFT + CELL * x, MONTHS[month - 1][:3]) for (_, month), x in columns.items()]
-    # The first month gives way to the second where only its last days are shown.
+    # The first month has no name where only its last days are shown.
     return [
         label
         for label, following in pairwise([*found, Label(LEFT + CELL * LONGEST_ROW.days, "")])
@@ -166,7 +166,7 @@ def calendar(days: Mapping[date, int], first: date, last: date) -> Picture:
     if shown:
         summary = f"{count(sum(shown.values()), 'commit')} on {count(len(shown), 'day')}"
     footer = rows[-1].y + height + FOOTER
-    # The last column needs no gap beside it.
+    # The last column has no gap beside it.
     width = LEFT + CELL * max(weeks, LEAST_WEEKS) - 2
     return Picture(
         template="calendar.svg",

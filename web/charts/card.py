@@ -25,7 +25,7 @@ SPARK_WIDTH, SPARK_HEIGHT = 96, 26
 
 @dataclass(frozen=True)
 class Card:
-    """Hold what a card shows; commits by month are those of the last twelve, oldest first."""
+    """The content of a card; commits by month are those of the last twelve, oldest first."""
 
     title: str
     figures: Figures
@@ -38,7 +38,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Tile:
-    """Hold a figure, its name, where both stand, and all its digits."""
+    """A figure, its name, their positions, and all its digits."""
 
     x: int
     y: int
@@ -142,7 +142,7 @@ def card(content: Card) -> Picture:
 
 
 def notice(text: str, *, title: str = "Nothing to show") -> Picture:
-    """Draw a picture that says in words why there is no other."""
+    """Draw a picture with a message in place of another picture."""
     lines = _wrap(text, WIDTH, 12)
     return Picture(
         template="notice.svg",

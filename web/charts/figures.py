@@ -8,7 +8,7 @@ from datetime import date
 
 @dataclass(frozen=True)
 class Figures:
-    """Hold figures, None where one is not known; dates are UTC calendar days."""
+    """Figures, None where one is not known; dates are UTC calendar days."""
 
     loc: int | None = None
     commits: int | None = None

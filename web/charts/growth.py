@@ -24,7 +24,7 @@ LEGEND_TOP = 36
 
 @dataclass(frozen=True)
 class Period:
-    """Hold the lines of code at the end of a month (`2026-03`) or a year (`2026`), and whose."""
+    """The lines of code at the end of a month (`2026-03`) or a year (`2026`), with their parts."""
 
     name: str
     loc: int
@@ -33,7 +33,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Layer:
-    """Hold a language or a project: the lines of each period."""
+    """A language or a project: the lines of each period."""
 
     name: str
     css_class: str
@@ -42,7 +42,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Area:
-    """Hold the path below which a layer lies, and its title."""
+    """The upper edge of a layer as a path, and its title."""
 
     path: str
     css_class: str
@@ -51,7 +51,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Column:
-    """Hold a period's place and its title."""
+    """A period's position and its title."""
 
     x: str
     width: str
@@ -95,7 +95,7 @@ def _layers(rows: Sequence[Period], colour: Callable[[str, int], str]) -> list[L
         Layer(name, colour(name, place), [max(row.parts.get(name, 0), 0) for row in rows])
         for place, name in enumerate(named)
     ]
-    # What a period's parts do not account for is shown too.
+    # The lines of a period that no part accounts for are shown too.
     rest = [
         max(row.loc, sum(max(lines, 0) for lines in row.parts.values()))
         - sum(max(row.parts.get(name, 0), 0) for name in named)
@@ -107,7 +107,7 @@ def _layers(rows: Sequence[Period], colour: Callable[[str, int], str]) -> list[L
 
 
 def _areas(layers: Sequence[Layer], xs: Sequence[float], scale: float) -> list[Area]:
-    """Return each layer down to the ground, highest first: the lower ones are drawn over it."""
+    """Return each layer down to the axis, highest first: the lower ones are drawn over it."""
     base = float(TOP + PLOT_HEIGHT)
     heights = [0] * len(xs)
     areas = []
@@ -124,7 +124,7 @@ def _outline(xs: Sequence[float], ys: Sequence[float], base: float) -> str:
     points = [
         f"{number(xs[i])} {number(ys[i])}"
         for i in range(last + 1)
-        # A point between two of its own height adds nothing.
+        # A point between two of the same height can be left out.
         if i in (0, last) or not ys[i - 1] == ys[i] == ys[i + 1]
     ]
     return f"M{number(xs[0])} {number(base)}L{'L'.join(points)}V{number(base)}z"
@@ -135,7 +135,7 @@ def _title(layer: Layer) -> str:
 
 
 def _columns(rows: Sequence[Period], xs: Sequence[float]) -> list[Column]:
-    """Return what a pointer meets: each period up to half of the way to its neighbours."""
+    """Return the areas for the pointer: each period up to halfway to its neighbours."""
     middles = [(left + right) / 2 for left, right in pairwise(xs)]
     edges = [xs[0], *middles, xs[-1]]
     return [
@@ -207,7 +207,7 @@ def _growth(
 def _place(
     rows: list[Period], layers: list[Layer], left: int, width: int
 ) -> tuple[list[Period], list[Layer], list[float], list[Tick]]:
-    """Return where periods stand; one alone is as wide as the picture."""
+    """Return the positions of periods; a single one is as wide as the picture."""
     numbers = [period_number(row.name) for row in rows]
     first, last = numbers[0], numbers[-1]
     room = width - left

@@ -19,7 +19,7 @@ LEGEND_TOP = 26
 
 @dataclass(frozen=True)
 class Segment:
-    """Hold a part of the bar: its path, its colour's class and its title."""
+    """A part of the bar: its path, its colour's class and its title."""
 
     path: str
     css_class: str
@@ -27,7 +27,7 @@ class Segment:
 
 
 def describe(share: Share, total: int) -> str:
-    """Return a share in words, with all of its digits."""
+    """Return a share as text, with all of its digits."""
     return f"{share.name}: {count(share.lines, 'line')} of code, {percentage(share.lines, total)}"
 
 
@@ -45,7 +45,7 @@ def entries(found: Sequence[Share], total: int) -> list[Entry]:
 
 
 def segments(found: Sequence[Share], width: int, height: int = BAR_HEIGHT) -> list[Segment]:
-    """Divide a bar among shares; each is seen, however small it is."""
+    """Divide a bar among shares; each is visible, however small it is."""
     total = sum(share.lines for share in found)
     room = width - GAP * (len(found) - 1)
     least = min(2.0, room / len(found)) if found else 0.0

@@ -1,4 +1,4 @@
-"""Languages: the colour that GitHub gives each, and which ones a picture names."""
+"""Languages: their colours on GitHub, and the ones that a picture names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER_CLASS = "lang-other"
 
 
 class LanguageData(TypedDict):
-    """Hold the colours, the other names of languages, and whose work the list is."""
+    """The colours and other names of languages, and the source of the list."""
 
     source: str
     licence: str
@@ -30,7 +30,7 @@ class LanguageData(TypedDict):
 
 @dataclass(frozen=True)
 class Share:
-    """Hold the lines of code of a language, or of the others together."""
+    """The lines of code of a language, or of the others together."""
 
     name: str
     lines: int
@@ -89,7 +89,7 @@ def style_file() -> str:
 
 
 def other_name(number: int) -> str:
-    """Return what stands for a number of languages or projects that are not named."""
+    """Return the name of the rest: the languages or projects that are not named."""
     return f"{OTHER} ({number:,})" if number else OTHER
 
 

@@ -16,7 +16,7 @@ BETWEEN = 6
 
 @dataclass(frozen=True)
 class Entry:
-    """Hold a legend's name and figure, and the whole of both as a title."""
+    """A name and a figure of a legend, and both in full as a title."""
 
     name: str
     value: str
@@ -26,7 +26,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class PlacedEntry:
-    """Hold where an entry is drawn, and its name as far as there is room."""
+    """An entry's position, and its name, shortened to the available width."""
 
     x: int
     y: int
@@ -36,7 +36,7 @@ class PlacedEntry:
 
 @dataclass(frozen=True)
 class Legend:
-    """Hold the entries of a legend and its height in pixels."""
+    """The entries of a legend and its height in pixels."""
 
     entries: Sequence[PlacedEntry]
     height: int

@@ -1,4 +1,4 @@
-"""A picture: an SVG template with its values, for a page or as a document of its own."""
+"""A picture: an SVG template with its values, for a page or as a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARGIN = 16
 
 
 class Theme(StrEnum):
-    """Name the colour scheme of a document; `auto` is the reader's system's."""
+    """The colour scheme of a file; `auto` is the reader's system's."""
 
     LIGHT = "light"
     DARK = "dark"
@@ -27,7 +27,7 @@ class Theme(StrEnum):
 
 @dataclass(frozen=True)
 class Picture:
-    """Hold what a template draws: its size in pixels, its title and its values."""
+    """A template with its size in pixels, its title and its values."""
 
     template: str
     title: str
@@ -58,7 +58,7 @@ class Picture:
 
 @cache
 def _environment() -> Environment:
-    """Return an environment that escapes everything, whatever a template is called."""
+    """Return an environment that escapes values in templates of any name."""
     return Environment(
         loader=PackageLoader("web", "templates/charts"),
         autoescape=True,
@@ -71,12 +71,12 @@ def _environment() -> Environment:
 
 
 def _clean_text(value: object) -> object:
-    # Not isinstance: markup is a text too, and must stay markup.
+    # Not isinstance: Markup is a subclass of str, and must stay Markup.
     return clean(value) if type(value) is str else value
 
 
 def render(template: str, values: Mapping[str, object]) -> str:
-    """Return a template that is a document by itself."""
+    """Return a rendered template that is a document by itself."""
     return _environment().get_template(template).render(values)
 
 

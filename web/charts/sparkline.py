@@ -12,19 +12,19 @@ LEAST = 2.5
 
 
 def bars(counts: Sequence[int], pitch: float, height: float) -> str:
-    """Return a path that strokes a bar for each count; only a count of none has none."""
+    """Return a path that strokes a bar for each count above 0."""
     most = max(counts, default=0)
     parts = []
     for index, value in enumerate(counts):
         if value > 0:
-            # Whole pixels: a bar is sharp, and a hundred of them are short to send.
+            # Whole pixels: bars are sharp, and the path is short.
             high = round(LEAST + (height - LEAST) * value / most)
             parts.append(f"M{number(pitch * (index + 0.5))} {number(height)}v-{high}")
     return "".join(parts)
 
 
 def sparkline(counts: Sequence[int], *, noun: str = "commit", period: str = "month") -> Picture:
-    """Draw a bar for each count, oldest first, above a line that stands for none."""
+    """Draw a bar for each count, oldest first, above a base line."""
     pitch, height = 8, 22
     periods = count(len(counts), period)
     most = max(counts, default=0)

@@ -1,4 +1,4 @@
-"""How wide a text is, how it is shortened, and how figures and dates are written."""
+"""Text in pictures: its width, shortening, and the formats of figures and dates."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def _widths(weight: str) -> Mapping[str, float]:
 def _width_outside_table(character: str) -> float:
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0.0
-    # The widest letters of the table are about as wide as the font is high.
+    # As wide as the font is high, about the widest letters of the table.
     return float(FONT_SIZE)
 
 
 def text_width(text: str, size: float = FONT_SIZE, weight: str = "normal") -> float:
     """Return the width of a text in pixels, as Chromium lays it out in Verdana's metrics.
 
-    The usual fonts of a user interface are narrower, so what fits by this fits in them too.
+    The usual user interface fonts are narrower, so a text that fits by this width fits in them.
     """
     widths = _widths(weight)
     total = 0.0
@@ -101,7 +101,7 @@ def figure(number: int, width: float, size: float, weight: str = "normal") -> st
 
 
 def percentage(part: int, whole: int) -> str:
-    """Return a share with one decimal, and never 0.0% or 100.0% for what is not."""
+    """Return a share with one decimal; 0.0% and 100.0% only for exactly none and all."""
     tenths = round(1000 * part / whole) if whole else 0
     if part and tenths == 0:
         return "<0.1%"

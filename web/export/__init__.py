@@ -1,4 +1,4 @@
-"""A site without a server: every answer for readers, written to a folder with relative links."""
+"""The export: every page, JSON answer and picture as a file, with relative links."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEFAULT_URL: Final = "http://localhost"
 
 @dataclass(frozen=True)
 class Exported:
-    """How many files an export holds, how many it removed, and which somebody has changed since."""
+    """How many files an export has and has removed, and which were changed since the last one."""
 
     files: int
     removed: int
@@ -38,7 +38,7 @@ class Exported:
 def export_site(
     app: Flask, folder: Path, *, include_private: bool = False, url: str | None = None
 ) -> Exported:
-    """Write the pages, JSON answers and pictures to a folder, and remove what it wrote before.
+    """Write pages, JSON answers and pictures to a folder, and remove those of an earlier export.
 
     Private repositories are left out unless ``include_private``, whatever PRIVATE_REPOSITORIES
     says. ``url`` is where the site will be. Raises ExportError.
@@ -68,7 +68,7 @@ def export_site(
 
 @contextmanager
 def _rendering(app: Flask, *, include_private: bool) -> Iterator[None]:
-    """Have an application answer for an export: its private mode, and under any name."""
+    """Set an application's private mode for an export, and allow any host name."""
     before = {name: app.config[name] for name in ("SETTINGS", "TRUSTED_HOSTS")}
     settings: Settings = before["SETTINGS"]
     mode = PrivateMode.SHOW if include_private else PrivateMode.HIDE
@@ -83,8 +83,8 @@ def _rendering(app: Flask, *, include_private: bool) -> Iterator[None]:
 def _ask(app: Flask, address: Address, site: str) -> TestResponse | None:
     """Return the answer of an address, or None where it has none.
 
-    The application is asked behind the answers that it keeps: those are made by the settings that
-    it was started with, private repositories included.
+    The request bypasses the cache, whose answers depend on the settings that the application was
+    started with and may contain private repositories.
     """
     client = Client(partial(Flask.wsgi_app, app))
     answer = client.get(

@@ -1,4 +1,4 @@
-"""The folder of an export: what was written there, so that nothing else is changed or removed."""
+"""The folder of an export, with a manifest so that no other file is changed or removed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MANIFEST: Final = ".project-tracker-export"
 
 
 class ExportFolder:
-    """Write an export's files, and remove those of an earlier one that are not written again.
+    """An export's folder: writes its files, and removes those of an earlier export.
 
-    The manifest tells what this program has written. A file is noted before it is written, so that
-    an export cut short can be done again.
+    The manifest lists the files that this program has written. A file is added to it before it is
+    written, so that an interrupted export can be repeated.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,7 +33,7 @@ class ExportFolder:
         self.files: dict[str, str] = {}
 
     def write(self, file: str, content: bytes) -> None:
-        """Write a file, unless it holds that already. Raises ExportError for somebody else's."""
+        """Write a file unless it is unchanged. Raises ExportError for a file not of an export."""
         path = self._locate(file)
         if path is None:
             raise ExportError(f"{file} would be outside {self._folder}")
@@ -51,9 +51,9 @@ class ExportFolder:
         self.files[file] = digest
 
     def finish(self) -> tuple[int, list[str]]:
-        """Remove files that are no longer part; return how many, and which were changed since.
+        """Remove files that are not written again; return how many, and which were changed.
 
-        A file that somebody has changed since it was written stays.
+        A file that was changed since it was written stays.
         """
         removed, changed = 0, []
         for file in sorted(self._noted.keys() - self.files.keys()):
@@ -87,7 +87,7 @@ class ExportFolder:
         self._noted[file].add(digest)
 
     def _locate(self, file: str) -> Path | None:
-        """Return the path of a file, or None where that leads out of the folder, by a link too."""
+        """Return the path of a file, or None where it is outside the folder, through a link too."""
         path = self._folder / file
         parent = path.parent.resolve()
         inside = parent == self._folder or parent.is_relative_to(self._folder)
@@ -110,7 +110,7 @@ class ExportFolder:
 
 
 def _hash(path: Path) -> str | None:
-    """Return the hash of a file's content, "" for what is no file, None where nothing is."""
+    """Return the hash of a file's content, "" for anything else, None where nothing exists."""
     if path.is_symlink() or path.is_dir():
         return ""
     try:

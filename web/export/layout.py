@@ -1,4 +1,4 @@
-"""Which addresses an export asks for, and the file that holds the answer of each."""
+"""The addresses that an export requests, and the file of each answer."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from web.charts import BADGE_FIGURES
 from web.embeds import CHARTS
 
 LEFT_OUT: Final = frozenset({"api.index", "api.health", "api.show_refresh", "api.list_refreshes"})
-"""Endpoints that say something of a running service alone."""
+"""Endpoints that are about a running service only."""
 
 PAGE: Final = "/dashboard"
 FOLLOWED: Final = ("year", "by", "theme")
-"""Parameters of links on pages whose answers get files of their own."""
+"""Parameters of links on pages whose answers are files of their own."""
 
 PLACE: Final = re.compile(r"<(?:[^<>]*:)?(\w+)>")  # of an argument in a route
 SUFFIXES: Final = (".json", ".svg", ".html")
@@ -33,14 +33,14 @@ STANDS_AS_IT_IS: Final = "-_ +@,"
 
 
 class Address(NamedTuple):
-    """Where an answer is on the service: its path, not quoted, and the parameters that matter."""
+    """An address of the service: its path, not quoted, and the parameters that matter."""
 
     path: str
     query: tuple[tuple[str, str], ...] = ()
 
 
 class Layout:
-    """Know the addresses of an application and their files; use it in the application's context."""
+    """The addresses of an application and their files; use it in the application's context."""
 
     def __init__(self, app: Flask) -> None:
         self._settings: Settings = app.config["SETTINGS"]
@@ -74,7 +74,7 @@ class Layout:
 
 
 def is_exported(rule: Rule) -> bool:
-    """Tell whether a route's answers go into an export."""
+    """Return whether a route's answers go into an export."""
     return "GET" in (rule.methods or ()) and rule.endpoint not in LEFT_OUT
 
 
@@ -96,7 +96,7 @@ ARGUMENTS: Final[Mapping[str, Callable[[Settings], Iterable[str]]]] = {
     "chart": lambda _settings: CHARTS,
     "filename": _asset_names,
 }
-"""What the arguments of routes may be."""
+"""The possible values of the arguments of routes."""
 
 
 def _build(rule: Rule, arguments: Mapping[str, str]) -> str:
@@ -116,10 +116,10 @@ def _name_file(rule: Rule, address: Address) -> str:
 
 
 def safe_segment(text: str) -> str:
-    """Turn any text into a name for a file or folder; ordinary names stay as they are.
+    """Return a file or folder name for any text; ordinary names are not changed.
 
-    No two texts share one, none leads out of its folder, and none is hidden. An ending that is one
-    of the export's own is written differently, so that no folder is called as a file is.
+    Different texts have different names, none leads out of its folder, and none is hidden. An
+    ending that the export uses itself is escaped, so that no folder has a file's name.
     """
     written = "".join(
         each

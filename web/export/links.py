@@ -1,4 +1,4 @@
-"""The links of a page: which addresses they name, and how a static host is to be asked for them."""
+"""The links of a page: their addresses, and the relative links of a static site."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINK: Final = re.compile(r'(?P<before>\s(?:href|src|data)=")(?P<url>/(?!/)[^"]*)
 
 
 def relative_links(page: str, file: str, layout: Layout, root: str) -> tuple[str, set[Address]]:
-    """Make a page's links relative to its file; return the page and the addresses they name.
+    """Make a page's links relative to its file; return the page and the linked addresses.
 
     ``root`` is the path of the site's URL. Links to what is not exported stay as they are.
     """
