@@ -1,6 +1,6 @@
-"""One repository in, figures out: a safe clone, one pass over its history, a count of its lines.
+"""Measuring one repository: a safe clone, one pass over its history, a count of its lines.
 
-Knows nothing of Flask, the database or GitHub's API.
+Independent of Flask, the database and GitHub's API.
 """
 
 from __future__ import annotations
@@ -67,14 +67,13 @@ MB_OF_A_SLOT = 32
 def measure(
     source: Source, options: Options, since: str | None = None, file_counts: bytes | None = None
 ) -> Figures:
-    """Measure a repository: all of its history, or only what is new after the commit `since`.
+    """Measure a repository: its whole history, or only the commits after `since`.
 
-    Which of the two it was is told by the answer's `since`: everything is read when the new
-    commits cannot be told for certain, or when `.gitattributes`, `.gitmodules` or `.mailmap` has
-    changed, by which old commits may count differently. `file_counts` are those of `since`, by
-    the same counter: with them, only files that have changed are fetched and counted.
-    It waits for its turn under the limits of the options: once to clone, and once more for what
-    costs the processor's time.
+    The result's `since` tells which: everything is read when the new commits cannot be determined
+    for certain, or when `.gitattributes`, `.gitmodules` or `.mailmap` has changed, by which old
+    commits may count differently. `file_counts` are those of `since`, by the same counter: with
+    them, only files that have changed are fetched and counted.
+    Waits for the limits of the options: once to clone, and once more before it uses the processor.
     Raises EmptyRepository, MeasureError (safe to show) and Interrupted.
     """
     if since is not None and not OBJECT_NAME.fullmatch(since):
@@ -95,21 +94,21 @@ def measure(
 
 
 def remote_head(source: Source, options: Options) -> str | None:
-    """Return the commit that a repository's branch (or HEAD) names now, or None."""
+    """Return the commit of a repository's branch (or HEAD) now, or None."""
     with temporary_workspace(options.scratch) as folder:
         refs = Git(source, options, folder).list_remote()
     return refs.get("HEAD" if source.branch is None else f"refs/heads/{source.branch}")
 
 
 def sweep(scratch: Path | None = None) -> int:
-    """Remove what measurements whose process died have left, and return how many things."""
+    """Remove what measurements of dead processes have left, and return how many things."""
     return sweep_workspaces(scratch) + sweep_slots(scratch)
 
 
 def slots_to_clone(source: Source, cloning: Limit, counting: Limit | None) -> int:
     """Return how many slots a repository takes: one for every MB_OF_A_SLOT of it.
 
-    So what is on the disk at once is bounded, yet as many as may be counted at once always fit.
+    So the size of all clones on the disk is bounded, and as many as may be counted always fit.
     """
     most = cloning.slots // (counting.slots if counting else 1)
     return max(1, min(most, math.ceil(source.size_mb / MB_OF_A_SLOT)))
@@ -129,7 +128,7 @@ def _turn_to_count(options: Options) -> AbstractContextManager[None]:
 
 
 def _decode(file_counts: bytes | None) -> Counts:
-    """Return stored counts, and none where they are of no use."""
+    """Return stored counts, and none where they cannot be decoded."""
     with contextlib.suppress(ValueError):
         return decode(file_counts) if file_counts is not None else {}
     return {}

@@ -1,4 +1,4 @@
-"""Whose a commit is: one's own, a bot's, or somebody else's."""
+"""The author of a commit: oneself, a bot, or somebody else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CACHED_AUTHORS = 100_000
 
 
 class Author(Enum):
-    """Name the kinds of authors."""
+    """The kinds of authors."""
 
     OWN = auto()
     BOT = auto()
@@ -19,10 +19,10 @@ class Author(Enum):
 
 
 class Authors:
-    """Tell authors apart by their names and addresses, and remember the answers.
+    """The kinds of authors by name and address, cached.
 
-    `patterns` are patterns in lower case of the addresses that are one's own; None where nobody
-    said whose are.
+    `patterns` are patterns in lower case of the addresses that are one's own; None where these are
+    not known.
     """
 
     def __init__(self, patterns: Iterable[str] | None) -> None:
@@ -31,7 +31,7 @@ class Authors:
         self._known: dict[bytes, Author] = {}
 
     def find(self, author: bytes) -> Author:
-        """Return whose a commit is, given its author's address, a line feed, and the name."""
+        """Return the kind of an author, given as address, line feed and name."""
         found = self._known.get(author)
         if found is None:
             if len(self._known) >= CACHED_AUTHORS:

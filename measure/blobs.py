@@ -1,4 +1,4 @@
-"""Blobs counted by cloc, each once for every name that it has, without a checkout of a commit."""
+"""Counting blobs with cloc, each once for each of its names, without a checkout of a commit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .workspace import remove
 
 BATCH_FILES = 20_000
 BATCH_BYTES = 128 << 20
-"""What is on the disk at a time, unless a single file is larger."""
+"""Bytes on the disk at a time, unless a single file is larger."""
 
 
 def count_blobs(git: Git, cloc: Cloc, pairs: Iterable[Pair]) -> Iterator[Counts]:
@@ -44,7 +44,7 @@ def _batches(git: Git, pairs: list[Pair]) -> Iterator[list[Pair]]:
 
 
 def _count_batch(git: Git, cloc: Cloc, batch: list[Pair], number: int) -> Counts:
-    """Write the files of a batch so that no two of a name meet, and have cloc count them."""
+    """Write the files of a batch, those of equal names to different folders, and count them."""
     folder = git.folder / f"batch-{number}"
     records = folder.with_suffix(".files")
     paths = dict(zip(_paths(batch), batch, strict=True))
@@ -70,6 +70,6 @@ def _paths(pairs: Iterable[Pair]) -> Iterator[bytes]:
     """Put each file into the first of the numbered folders that holds none of its name."""
     taken: Counter[bytes] = Counter()
     for _, name in pairs:
-        folded = name.lower()  # not every system tells capitals from small letters
+        folded = name.lower()  # not every file system distinguishes capitals
         yield b"%d/%s" % (taken[folded], name)
         taken[folded] += 1

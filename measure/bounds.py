@@ -1,21 +1,21 @@
-"""What a commit may take on the disk and in this process's memory, known before it is written."""
+"""Limits of a checkout's size on the disk and in memory, checked before it is written."""
 
 from __future__ import annotations
 
 from errors import RepositoryTooLarge
 
-BLOCK = 4096  # bytes that a file or folder takes on a disk at least
+BLOCK = 4096  # the fewest bytes that a file or folder takes on a disk
 MOST_ENTRIES = 500_000  # files, links and folders
 MOST_NAME_BYTES = 64 << 20  # of the paths of all of them
 MOST_LINK_BYTES = 16 << 20  # of the links' paths and targets, which are held in memory
 LINK_COST = 200  # bytes that Python adds to a link, about
-MOST_STEPS = 1_000_000  # names on the ways that all links lead
+MOST_STEPS = 1_000_000  # names that are looked up to resolve all links
 
 
 class CheckoutBudget:
-    """Add up what the files of a commit will take; each method raises RepositoryTooLarge.
+    """The size of a commit's checkout; each method raises RepositoryTooLarge.
 
-    Trees can name one tree many times, so that a few kilobytes stand for millions of files.
+    Trees can contain one tree many times, so that a few kilobytes stand for millions of files.
     """
 
     def __init__(self, max_repo_mb: int) -> None:
@@ -27,7 +27,7 @@ class CheckoutBudget:
         self._folder: list[bytes] = []
 
     def add_file(self, path: bytes, size: int) -> None:
-        """Count a file, and the folders that it is the first in; paths come in git's order."""
+        """Add a file, and the folders that it is the first file of; paths come in git's order."""
         self._add_entries(path, 1)
         self._disk -= -(-size // BLOCK) * BLOCK
         if self._disk < 0:
@@ -35,7 +35,7 @@ class CheckoutBudget:
             raise RepositoryTooLarge(f"its checkout is larger than {limit} and is not written")
 
     def add_link(self, path: bytes, size: int) -> None:
-        """Count a symbolic link whose target has so many bytes."""
+        """Add a symbolic link whose target has so many bytes."""
         self._add_entries(path, 1)
         self._links -= len(path) + size + LINK_COST
         if self._links < 0:
@@ -60,13 +60,13 @@ class CheckoutBudget:
 
 
 class StepBudget:
-    """Count the names that are looked up on the ways of links."""
+    """The number of names that are looked up to resolve links."""
 
     def __init__(self) -> None:
         self._left = MOST_STEPS
 
     def take(self, steps: int) -> None:
-        """Count some steps. Raises RepositoryTooLarge when they are too many."""
+        """Add some steps. Raises RepositoryTooLarge when they are too many."""
         self._left -= steps
         if self._left < 0:
             raise RepositoryTooLarge("its symbolic links lead too far to be followed")

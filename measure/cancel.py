@@ -1,4 +1,4 @@
-"""What runs on behalf of this process, and the ways to end it: one purpose's, or everything."""
+"""The running programs of this process, and how to end those of one purpose, or all."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _stopped = False
 
 
 class CancelScope:
-    """Hold the programs of one purpose, so that one call ends them all, those to come included."""
+    """The programs of one purpose, which one call ends, including those started later."""
 
     def __init__(self) -> None:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """End the programs; theirs and later calls raise Interrupted."""
+        """End the programs; their calls and later ones raise Interrupted."""
         with lock:
             self.cancelled = True
             for end, scope in _ends.items():
@@ -26,7 +26,7 @@ class CancelScope:
 
 
 def stop_all() -> None:
-    """End every running program, and let no other start: all such calls raise Interrupted."""
+    """End every running program and prevent others: their calls raise Interrupted."""
     global _stopped
     with lock:
         _stopped = True
@@ -35,19 +35,19 @@ def stop_all() -> None:
 
 
 def allow_again() -> None:
-    """Undo stop_all() for the programs to come."""
+    """Undo stop_all() for later programs."""
     global _stopped
     with lock:
         _stopped = False
 
 
 def is_stopped(scope: CancelScope | None) -> bool:
-    """Tell whether this process itself, not somebody outside, ended or forbade what runs on it."""
+    """Return whether this process itself, not another one, has ended the scope's programs."""
     return _stopped or (scope is not None and scope.cancelled)
 
 
 def register(end: Callable[[], None], scope: CancelScope | None) -> None:
-    """Have `end` called when the scope is cancelled or all is stopped, even if that was just now.
+    """Call `end` when the scope is cancelled or all is stopped, immediately if it is already.
 
     `end` must not block and may be called more than once, until unregister().
     """
@@ -58,6 +58,6 @@ def register(end: Callable[[], None], scope: CancelScope | None) -> None:
 
 
 def unregister(end: Callable[[], None]) -> None:
-    """Take back register()."""
+    """Undo register()."""
     with lock:
         _ends.pop(end, None)

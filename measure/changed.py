@@ -1,4 +1,4 @@
-"""A commit's lines of code, of which only the files are counted that have not been before."""
+"""A commit's lines of code; only files that have not been counted before are counted."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .trees import AttributesCheck, Counts, Tree, read_tree, sum_tree
 
 
 def count_changed(git: Git, listing: Listing, known: Counts) -> tuple[Count, Counts]:
-    """Count a commit, and return with it the counts of its files for the next commit.
+    """Count a commit; return its lines of code, and the counts of its files for the next commit.
 
-    `known` are the counts of another commit's files by the same cloc; they may be empty. Where a
-    file's blob and name do not tell all, the commit is checked out and counted as a whole, and no
-    counts of files are returned. Raises MeasureError and Interrupted.
+    `known` are the counts of another commit's files by the same cloc; they may be empty. Where the
+    count depends on more than blobs and names, the commit is checked out and counted as a whole,
+    and no counts of files are returned. Raises MeasureError and Interrupted.
     """
     tree = read_tree(git, listing, AttributesCheck(git))
     if tree is not None:
@@ -29,7 +29,7 @@ def count_changed(git: Git, listing: Listing, known: Counts) -> tuple[Count, Cou
                 sum(languages.values()), "cloc", f"cloc {cloc.version()}", None, languages
             ), counts
         except ClocFailed:
-            pass  # the full way says why, and goes on without cloc
+            pass  # a full count reports the reason, and goes on without cloc
     fetch_all(git, listing)
     check_out(git, listing)
     return count(git.tree, git.folder, git.options, git.work, git.scope), {}

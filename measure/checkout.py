@@ -1,8 +1,8 @@
 """The files of one commit on the disk: what cloc would see in a plain clone, and nothing else.
 
-Folders that are left out are not written at all. Symbolic links are not written by git
-(core.symlinks is off); those that end at a file of the checkout are put back afterwards, because
-cloc counts through them; those that lead elsewhere are not, because it counts through them, too.
+Folders that are left out are not written. git writes no symbolic links (core.symlinks is off);
+those that lead to a file of the checkout are restored afterwards, because cloc follows them, and
+others are not, for the same reason.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_HOPS = 40
 
 @dataclass
 class Listing:
-    """Hold a commit's files, in files of lines as `git ls-tree -z` writes and update-index reads.
+    """A commit's files, in files of records that `git ls-tree -z` writes and update-index reads.
 
     `attributes` lists the .gitattributes files, of the folders that are left out as well: files
     renamed from there are judged by them. `links` maps paths to objects.
@@ -157,13 +157,13 @@ def write_files(git: Git, records: Path, folder: Path) -> None:
     index = folder.with_suffix(".index")
     git.write(["update-index", "-z", "--index-info"], folder, index, records)
     git.write(["checkout-index", "--all", "--quiet"], folder, index)
-    index.unlink(missing_ok=True)  # else the next commit's files would come on top
+    index.unlink(missing_ok=True)  # or the next commit's files would be added to them
 
 
 def contents(git: Git, blobs: Iterable[bytes], longest: int) -> dict[bytes, bytes]:
-    """Return what blobs hold, those of more than `longest` bytes left out."""
+    """Return the content of blobs, without those of more than `longest` bytes."""
     short = [blob for blob, size in sizes(git, blobs).items() if size <= longest]
-    if not short:  # to no question at all git has an answer, too
+    if not short:  # git answers an empty input, too
         return {}
     return _split(git.ask(["cat-file", "--batch"], b"\n".join(short) + b"\n"))
 
@@ -178,7 +178,7 @@ def sizes(git: Git, blobs: Iterable[bytes]) -> dict[bytes, int]:
 
 
 def _targets(git: Git, links: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Read what the links say; what is longer than any path is no link."""
+    """Read the links' targets; one that is longer than any path is ignored."""
     if not links:
         return {}
     found = contents(git, links.values(), LONGEST_TARGET)
@@ -197,10 +197,10 @@ def _split(answer: bytes) -> dict[bytes, bytes]:
 
 
 def _countable(path: bytes) -> bool:
-    """Tell whether a path can be written and can be counted.
+    """Return whether a path can be written and counted.
 
-    cloc keeps its list of files in lines, so it counts no file with a line feed in its path; and
-    the rest of such a path would pass for the name of another file, anywhere.
+    cloc's list of files has a file on each line, so it counts no file with a line feed in its path;
+    and the rest of such a path would be read as the path of another file.
     """
     if b"\n" in path or len(path) > LONGEST_PATH:
         return False

@@ -1,4 +1,4 @@
-"""cloc as a program: where it is, which version, what it counts."""
+"""cloc: its path, its version and its counts."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ PERL_FOLDERS = (
     "lib/*/perl/5.*",
     "lib/*/perl-base",
 )
-# By default cloc gives a file up after about a second, and takes its code for comments.
+# By default cloc stops after about a second on a file, and counts its code as comments.
 COUNT = ("--csv", "--quiet", "--timeout=0", ".")
 BY_FILE = ("--by-file", "--skip-uniqueness")
 HEADER = "files,language,blank,comment,code,"
 FILES_HEADER = b"language,filename,blank,comment,code,"
 VERSION = re.compile(r"\bcloc v ?(\d[\w.-]{0,30})")
 VERSION_TIMEOUT = 30
-# Of the errors that cloc lists on stderr, those that cost a file, and what they mean.
+# The errors on cloc's stderr that mean a file was not counted, and their reasons.
 ERROR = re.compile(
     r"^(Line count, exceeded timeout|Unable to read|Neither file nor .*?):  (.+)$", re.M
 )
@@ -44,7 +44,7 @@ ERRORS = {"Line count, exceeded timeout": "cloc took too long", "Unable to read"
 
 @dataclass(frozen=True)
 class Table:
-    """Hold what cloc wrote: code lines by language, its version where it told that, and errors."""
+    """cloc's output: code lines by language, its version if it is there, and errors."""
 
     languages: dict[str, int]
     version: str | None
@@ -53,21 +53,21 @@ class Table:
 
 @dataclass(frozen=True)
 class Cloc:
-    """Name an installed cloc."""
+    """An installed cloc."""
 
     path: str
     search_path: str
 
     @property
     def changed(self) -> int:
-        """Return when its file was changed, in nanoseconds. Raises ClocFailed when it is gone."""
+        """Return its file's modification time in nanoseconds. Raises ClocFailed when it is gone."""
         try:
             return Path(self.path).stat().st_mtime_ns
         except OSError as error:
             raise ClocFailed("cloc is not there any more") from error
 
     def version(self) -> str:
-        """Ask for the version. Raises ClocFailed when the answer is none."""
+        """Return the version. Raises ClocFailed when cloc prints none."""
         return _version(self.path, self.search_path, self.changed)
 
     def server(self, folder: Path, memory_mb: int) -> ForkServer:
@@ -86,8 +86,8 @@ class Cloc:
     ) -> Table:
         """Count the lines of code of each language below a folder.
 
-        `scratch` is where its temporary files go; `server` is one of this cloc's, and does no harm
-        when it is gone. Raises ClocFailed (safe to show) and CommandOutOfMemory.
+        `scratch` is the folder for its temporary files; `server` is one of this cloc's, and may
+        have ended. Raises ClocFailed (safe to show) and CommandOutOfMemory.
         """
         return _table(self._run(tree, scratch, timeout, memory_mb, scope, server))
 
@@ -100,10 +100,9 @@ class Cloc:
         scope: CancelScope,
         server: ForkServer | None = None,
     ) -> list[tuple[bytes, str, int]]:
-        """Return the path of each file below a folder in which it sees code, with its language
-        and lines of code, those of equal content included.
+        """Return path, language and lines of code of each file below a folder with code.
 
-        Takes and raises what count() does.
+        Files of equal content are included. Parameters and exceptions are those of count().
         """
         output = self._run(tree, scratch, timeout, memory_mb, scope, server, BY_FILE).stdout
         return parse_files(output)
@@ -140,15 +139,15 @@ class Cloc:
 
 
 class ClocFailed(Exception):
-    """Return why cloc could not count, safe to show."""
+    """cloc could not count; the message is safe to show."""
 
 
 class ClocMissing(ClocFailed):
-    """Tell that there is no cloc."""
+    """There is no cloc."""
 
 
 def find_cloc(cloc_path: str | None, search_path: str) -> Cloc:
-    """Find cloc: the one asked for, or on the search path, or in Heroku's apt folder.
+    """Find cloc: at the given path, or on the search path, or in Heroku's apt folder.
 
     Raises ClocMissing when there is none.
     """
@@ -182,8 +181,8 @@ def _table(done: CompletedOutput) -> Table:
 def parse_csv(output: str) -> Table:
     """Return the code column of `cloc --csv` by language. Raises ClocFailed for anything else.
 
-    Without a file it knows cloc writes nothing, and that is a count: there is no code. Lines ahead
-    of the header are passed over.
+    cloc writes nothing where it knows no file, which means no code. Lines before the header are
+    skipped.
     """
     lines = output.splitlines()
     start = next((place for place, line in enumerate(lines) if line.startswith(HEADER)), None)
@@ -208,8 +207,8 @@ def parse_csv(output: str) -> Table:
 def parse_files(output: bytes) -> list[tuple[bytes, str, int]]:
     """Return the rows of `cloc --csv --by-file`: path, language, code lines.
 
-    A path may hold anything but a line feed, and is not quoted. Raises ClocFailed for anything else
-    but such a table, and for one whose sum is not that of its rows.
+    A path may contain anything but a line feed, and is not quoted. Raises ClocFailed for any other
+    text, and for a table whose sum differs from that of its rows.
     """
     lines = output.split(b"\n")
     start = next((n for n, line in enumerate(lines) if line.startswith(FILES_HEADER)), None)
@@ -234,7 +233,7 @@ def parse_files(output: bytes) -> list[tuple[bytes, str, int]]:
 
 @functools.lru_cache(maxsize=8)
 def _version(path: str, search_path: str, changed: int) -> str:
-    """Ask a cloc for its version; `changed`, its file's time, keeps the answer from ageing."""
+    """Return a cloc's version; `changed`, its file's time, is a key of the cache."""
     del changed
     env = _environment(path, search_path, Path(tempfile.gettempdir()))
     try:
@@ -248,7 +247,7 @@ def _version(path: str, search_path: str, changed: int) -> str:
 
 
 def _environment(path: str, search_path: str, scratch: Path) -> dict[str, str]:
-    """Build cloc's environment: a home without its options file, its libraries on Heroku."""
+    """Return cloc's environment: a home without its options file, its libraries on Heroku."""
     env = {
         "PATH": search_path,
         "HOME": str(scratch / "home"),

@@ -1,10 +1,9 @@
-"""The one way to run a program: arguments, folder, clean environment, limits of time and memory.
+"""Running programs: arguments, folder, clean environment, limits of time and memory.
 
-A program is a process group of its own, and all of the group is gone when its call ends, whatever
-way that is. coreutils' `timeout` stands between, so that the time limit holds even when this
-process is killed and can enforce nothing any more. The memory limit is the system's (RLIMIT_DATA)
-and holds for each process of the group by itself; what is mapped from files is not counted. Where
-the system does not enforce it (macOS) there is none.
+A program is a process group of its own, and the whole group has ended when its call returns or
+raises. It runs under coreutils' `timeout`, so that the time limit holds even when this process is
+killed. The memory limit is the system's (RLIMIT_DATA), for each process of the group by itself;
+memory mapped from files is not counted. Where the system does not enforce it (macOS) there is none.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ from .cancel import CancelScope, is_stopped, lock, register, unregister
 
 STDERR_KEPT = 64 * 1024
 CHUNK = 1024 * 1024
-GRACE = 5  # seconds between the polite and the final signal
+GRACE = 5  # seconds between SIGTERM and SIGKILL
 ASKED_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-HELPER_MEMORY_MB = 512  # for programs whose need does not grow with a repository
-# A lower limit that is there already stays, and the program runs under that one.
+HELPER_MEMORY_MB = 512  # for programs whose memory does not grow with a repository
+# A lower limit that is already set stays in force.
 LIMIT_MEMORY = 'ulimit -d "$1" 2>/dev/null || :; shift; exec "$@"'
-# What git, perl, Python and the C++ library say, each in its own way.
+# The messages of git, perl, Python and the C++ library.
 OUT_OF_MEMORY = re.compile(
     r"out of memory|cannot allocate memory|memory exhausted|MemoryError|bad_alloc", re.IGNORECASE
 )
 
 
 class Deadline:
-    """Share one time limit, in seconds, among several programs; the first use starts the clock."""
+    """One time limit, in seconds, for several programs; the first use starts it."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -59,7 +58,7 @@ class Deadline:
 
 @dataclass(frozen=True)
 class CompletedOutput:
-    """Hold all of a program's stdout and the end of its stderr."""
+    """A program's whole stdout and the end of its stderr."""
 
     stdout: bytes
     stderr: str
@@ -79,9 +78,9 @@ def run(
     """Run a program to its end and return what it wrote.
 
     Raises CommandError on any exit code but 0, CommandTimeout after `timeout` seconds,
-    CommandOutOfMemory when it failed for want of more than `memory_mb` megabytes, and Interrupted
-    when the program, or this process, was asked to stop. `even_if_stopped` is for clearing up:
-    such a program is not ended by stop_all().
+    CommandOutOfMemory when it needed more than `memory_mb` megabytes, and Interrupted when the
+    program, or this process, was asked to stop. `even_if_stopped` is for cleaning up: stop_all()
+    does not end such a program.
     """
     program = _Program(command, timeout, memory_mb, scope, even_if_stopped)
     with contextlib.closing(program.run(cwd, env, stdin)) as chunks:
@@ -128,7 +127,7 @@ class _Program:
         return self._tail.decode(errors="replace")
 
     def stopped(self) -> bool:
-        """Tell whether this process itself, not somebody outside, ended or forbade the program."""
+        """Return whether this process itself, not another one, ended or forbade the program."""
         return not self.even_if_stopped and is_stopped(self.scope)
 
     def run(
@@ -215,7 +214,7 @@ def failure(command: Sequence[str], code: int, stderr: str) -> CommandError:
 
 
 def memory_limiter(megabytes: int) -> list[str]:
-    """Return the words that, ahead of a command, run it under a memory limit."""
+    """Return the prefix of a command that runs it under a memory limit."""
     return ["/bin/sh", "-c", LIMIT_MEMORY, "sh", str(megabytes * 1024)]
 
 
@@ -235,7 +234,7 @@ def _time_limiter(search_path: str, seconds: float) -> list[str]:
 
 @contextlib.contextmanager
 def _input(stdin: bytes | Path | None) -> Iterator[IO[bytes] | int]:
-    """Offer input as a file: a pipe would have to be fed while the output is read."""
+    """Provide input as a file: a pipe would have to be written while the output is read."""
     if stdin is None:
         yield subprocess.DEVNULL
         return
@@ -250,13 +249,13 @@ def _input(stdin: bytes | Path | None) -> Iterator[IO[bytes] | int]:
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    """Let the program run a mebibyte ahead where the system knows such pipes."""
+    """Enlarge a pipe to a mebibyte where the system can."""
     with contextlib.suppress(OSError, AttributeError):
         fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, CHUNK)
 
 
 def _await_exit(process: subprocess.Popen[bytes], last: float) -> None:
-    """Wait for the exit without reaping, so that the group's number can't be given to others."""
+    """Wait for the exit without reaping, so that the group's number is not reused."""
     pause = 0.0005
     flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
     while os.waitid(os.P_PID, process.pid, flags) is None and time.monotonic() < last:

@@ -1,4 +1,4 @@
-"""Lines of code as the sizes of files suggest them, for when nothing else can count."""
+"""Lines of code estimated from the sizes of files, for when no counter works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOO_LARGE = "larger than 100 MB"
 UNKNOWN = "of a kind that the estimate does not know"
 BYTES_PER_LINE = 40  # of code; blank lines and comments are in it
 LOOKED_AT = 8000  # bytes
-LARGEST = 100 * 1024 * 1024  # what is larger was not written by hand; cloc's limit as well
+LARGEST = 100 * 1024 * 1024  # larger files were not written by hand; cloc's limit, too
 
 LANGUAGES = {
     "Assembly": ".asm .s",
@@ -62,7 +62,7 @@ BY_SUFFIX = {suffix: name for name, suffixes in LANGUAGES.items() for suffix in 
 
 
 def estimate(tree: Path) -> tuple[dict[str, int], tuple[NotCounted, ...]]:
-    """Return the estimated lines of code of each language below a folder, and what is not in it."""
+    """Return the estimated lines of code by language below a folder, and the files left out."""
     sizes: Counter[str] = Counter()
     left_out: list[tuple[str, str]] = []
     for where, _, names in os.walk(tree):
@@ -80,11 +80,11 @@ def estimate(tree: Path) -> tuple[dict[str, int], tuple[NotCounted, ...]]:
 
 
 def is_text(path: Path) -> bool:
-    """Tell whether a file is text, as git does: by a NUL near its beginning."""
+    """Return whether a file is text, by git's rule: no NUL near its beginning."""
     with path.open("rb") as file:
         return b"\0" not in file.read(LOOKED_AT)
 
 
 def printable(path: Path | str) -> str:
-    """Return a path as text that can be shown and stored, whatever bytes it holds."""
+    """Return a path of any bytes as text that can be shown and stored."""
     return os.fsencode(path).decode(errors="replace")

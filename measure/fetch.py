@@ -31,7 +31,7 @@ RULES = (":(glob)**/.gitattributes", ":(top,literal).gitmodules", ":(top,literal
 
 @dataclass(frozen=True)
 class Fetched:
-    """Name the head that was cloned, and the commits to read.
+    """The head that was cloned, and the commits to read.
 
     `new` holds the commits after `since`, or None with it: then all of the head's are to be read.
     """

@@ -1,4 +1,4 @@
-"""What goes into a measurement and what comes out."""
+"""The options and results of a measurement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .slots import Limit
 
 @dataclass(frozen=True)
 class Options:
-    """Say how to measure: folder names to leave out, limits of time in seconds, where programs are.
+    """How to measure: folder names to leave out, limits of time in seconds, paths of programs.
 
     `memory_mb` limits each program, `max_repo_mb` what is checked out. `preload_cloc` allows
     measure.cloc_server. `author_patterns` are those of Authors.
@@ -39,9 +39,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Source:
-    """Name a repository: https, http on loopback, or a local path, and its branch (None: HEAD).
+    """A repository: an https URL, http on loopback, or a local path, and a branch (None: HEAD).
 
-    `size_mb` is what it is known to take, 0 where it is not known.
+    `size_mb` is its size, 0 where it is not known.
     """
 
     url: str
@@ -52,7 +52,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Day:
-    """Hold one UTC day's commits and the lines they added and deleted."""
+    """One UTC day's commits and the lines they added and deleted."""
 
     commits: int
     additions: int
@@ -61,7 +61,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Own:
-    """Hold the sums over the commits that are one's own, and the same by day as in History."""
+    """The sums over the commits that are one's own, and the same by day as in History."""
 
     commits: int
     additions: int
@@ -76,7 +76,7 @@ class Own:
 
 @dataclass(frozen=True)
 class History:
-    """Hold the sums over commits, and the same by UTC day of the committer's timestamp.
+    """The sums over commits, and the same by UTC day of the committer's timestamp.
 
     A commit without a readable timestamp is in the sums but in no day, so the days may add up to
     less. `first_commit` and `last_commit` are the earliest and latest timestamps, aware, in UTC.
@@ -100,7 +100,7 @@ class History:
 
 @dataclass(frozen=True)
 class NotCounted:
-    """Hold how many files a counter left out for one reason, and the first of their paths."""
+    """The number of files that a counter left out for one reason, and their first paths."""
 
     reason: str
     files: int
@@ -123,7 +123,7 @@ def not_counted(files: Iterable[tuple[str, str]]) -> tuple[NotCounted, ...]:
 
 @dataclass(frozen=True)
 class Count:
-    """Hold the lines of code of one checkout and what counted them.
+    """The lines of code of one checkout, and what counted them.
 
     `source` is cloc, pygount or estimate; `counter` is that with its version; `reason` says, safe
     to show, why it was not cloc, and `cloc_failed` whether cloc is there all the same; `languages`
@@ -141,7 +141,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Figures:
-    """Hold one measurement.
+    """The result of one measurement.
 
     With `since`, the history holds only the commits in since..head_sha, to be added to earlier
     sums; without, all commits that can be reached from head_sha. `file_counts` are the counts of
@@ -156,7 +156,7 @@ class Figures:
 
 
 def out_of_memory(doing: str, options: Options) -> RepositoryTooLarge:
-    """Say in words that a step needs more memory than its program may have."""
+    """Return the message that a step needs more memory than its program may have."""
     limit = f"MEASURE_MEMORY_MB ({options.memory_mb} MB)"
     return RepositoryTooLarge(f"{doing} takes more memory than {limit} allows")
 

@@ -1,4 +1,4 @@
-"""What figures depend on beside the commit, as one word: when it changes, they are renewed."""
+"""A fingerprint of all that figures depend on besides the commit; a new one renews them."""
 
 from __future__ import annotations
 

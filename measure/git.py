@@ -1,8 +1,8 @@
-"""git as a program, made safe against what a repository, its server or this host may hold.
+"""git, run safely whatever a repository, its server or this host contains.
 
-The environment is built from nothing, so that no configuration, hook, filter, credential helper
-or proxy of this host takes part, and the token is in the environment of git alone, from where
-`askpass.sh` hands it out: it is in no argument, URL, file or message.
+The environment is built from scratch, so that no configuration, hook, filter, credential helper or
+proxy of this host is used. The token is only in git's environment, from which `askpass.sh` prints
+it: it is in no argument, URL, file or message.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from .figures import Options, Source, out_of_memory
 from .workspace import remove
 
 ASKPASS = Path(__file__).with_name("askpass.sh")
-SILENCE = 60  # seconds without a byte after which a server is given up
+SILENCE = 60  # seconds without a byte after which a transfer is aborted
 OBJECT_NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 # The first packet of a server that speaks git's own protocol, in the trace of packets.
 SMART_ANSWER = re.compile(rb"< (?:# service=git-upload-pack|version [12])\b")
-KILLED = (-9, 137)  # by itself, or as `timeout` tells it
+KILLED = (-9, 137)  # by itself, or reported by `timeout`
 
 CONFIGURATION = {
     "advice.detachedHead": "false",
     "core.fsmonitor": "false",
-    "core.fsync": "none",  # a clone lives for seconds
+    "core.fsync": "none",  # a clone exists for seconds
     "core.hooksPath": "/dev/null",
     "core.symlinks": "false",
     "credential.helper": "",
     "fetch.recurseSubmodules": "false",
     "gc.auto": "0",
-    "http.followRedirects": "false",  # else the token could be asked for by another host
+    "http.followRedirects": "false",  # or another host could request the token
     # A byte a second is what git's own keep-alive sends while a server prepares a large pack.
     "http.lowSpeedLimit": "1",
     "init.defaultBranch": "main",
@@ -61,7 +61,7 @@ logger = logging.getLogger(__name__)
 
 
 class GitFailed(MeasureError):
-    """Say why git failed; `cause` is None when its message is not one of those known."""
+    """git failed; `cause` is None when its message is not a known one."""
 
     def __init__(self, code: int, cause: str | None) -> None:
         if code in KILLED:
@@ -72,10 +72,10 @@ class GitFailed(MeasureError):
 
 
 class Git:
-    """Run git for one source, with its repository and checkout in one clone folder.
+    """git for one source, with its repository and checkout in one workspace.
 
-    Failures become GitFailed or MeasureError, safe to show. `transfer` and `work`
-    are what is left of CLONE_TIMEOUT and MEASURE_TIMEOUT.
+    Failures become GitFailed or MeasureError, safe to show. `transfer` and `work` are the deadlines
+    of CLONE_TIMEOUT and MEASURE_TIMEOUT.
     """
 
     def __init__(self, source: Source, options: Options, folder: Path) -> None:
@@ -114,7 +114,7 @@ class Git:
             self._run(arguments, self._outside, self.transfer)
 
     def clone_without_blobs(self, depth: int) -> None:
-        """Clone commits and folders alone, where the server knows how; else as clone() does."""
+        """Clone commits and folders only, where the server can; otherwise clone as clone() does."""
         self._clone(depth, ["--filter=blob:none"])
         self.lacks_blobs = True
 
@@ -154,8 +154,8 @@ class Git:
     def confirm_empty(self) -> None:
         """Raise EmptyRepository if the source says in git's own protocol that it has no branch.
 
-        Raises MeasureError for anything else. A page for browsers is no such word, though git
-        takes one for the empty list of a server of the simplest kind.
+        Raises MeasureError for anything else. A web page is no such answer, although git
+        reads one as the empty list of a dumb server.
         """
         trace = self.folder / "packets"
         if self._list_remote(self._outside | {"GIT_TRACE_PACKET": str(trace)}):
@@ -165,7 +165,7 @@ class Git:
         raise EmptyRepository("the repository holds no commit")
 
     def start_work(self) -> None:
-        """Let MEASURE_TIMEOUT begin now: what was asked before was part of fetching."""
+        """Start MEASURE_TIMEOUT: earlier commands belong to fetching."""
         self.work = Deadline(self.options.measure_timeout)
 
     def _list_remote(self, env: Mapping[str, str]) -> dict[str, str]:
@@ -193,7 +193,7 @@ class Git:
     def write(
         self, arguments: Sequence[str], work_tree: Path, index: Path, stdin: Path | None = None
     ) -> None:
-        """Have git write an index or a work tree."""
+        """Run git to write an index or a work tree."""
         env = self._inside(work_tree) | {"GIT_INDEX_FILE": str(index)}
         with self._plainly("checking it out", self.work):
             self._run(arguments, env, self.work, cwd=work_tree, stdin=stdin)
@@ -201,7 +201,7 @@ class Git:
     def stream(
         self, arguments: Sequence[str], work_tree: Path, stdin: Path | None = None
     ) -> Generator[bytes, None, None]:
-        """Yield git's answer in chunks, with attributes taken from a work tree."""
+        """Yield git's output in chunks, with attributes read from a work tree."""
         with self._plainly("reading it", self.work):
             yield from stream(
                 ["git", *arguments],
@@ -240,7 +240,7 @@ class Git:
 
     @contextlib.contextmanager
     def _plainly(self, doing: str, deadline: Deadline) -> Generator[None, None, None]:
-        """Say in plain words what went wrong."""
+        """Turn exceptions of a program into messages that are safe to show."""
         try:
             yield
         except CommandTimeout as error:
@@ -253,7 +253,7 @@ class Git:
             logger.debug("%s: %s", error, error.output)
             raise out_of_memory(doing, self.options) from error
         except CommandError as error:
-            # On a host that stops, a helper may be gone before git itself gets the signal.
+            # When the host shuts down, a helper may end before git gets the signal.
             if git_errors.ENDED_BY_STOP.search(error.output):
                 raise Interrupted("git was asked to stop") from error
             logger.debug("%s: %s", error, error.output)
@@ -271,7 +271,7 @@ def commit_names(git: Git, *revisions: str) -> Generator[str, None, None]:
 
 
 def environment(source: Source, options: Options, folder: Path) -> dict[str, str]:
-    """Build git's environment from nothing, with `folder` for its home."""
+    """Return git's environment, built from scratch, with `folder` as its home."""
     configuration = CONFIGURATION | {
         "http.lowSpeedTime": str(max(1, min(SILENCE, options.clone_timeout)))
     }
@@ -285,13 +285,13 @@ def environment(source: Source, options: Options, folder: Path) -> dict[str, str
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_COUNT": str(len(configuration)),
-        # Else git log wakes its reader for every commit.
+        # Otherwise git log flushes its output after every commit.
         "GIT_FLUSH": "0",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_TERMINAL_PROMPT": "0",
-        # Files of more than 128 kB would each be given fresh pages by the system, and take them
-        # back, at every commit: a third of the time that a history of such files is read in.
+        # Otherwise malloc maps and unmaps pages for each file of more than 128 kB at every commit,
+        # which takes a third of the time of a history of such files.
         "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
         "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
     }

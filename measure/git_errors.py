@@ -1,4 +1,4 @@
-"""Why git failed, safe to show: no path, URL, token or name is taken over."""
+"""The causes of git's failures, safe to show: without path, URL, token or name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 NO_BRANCH = "its default branch is not there"
 BAD_MODULES = "its .gitmodules cannot be read"
 
-# Looked for in this order, in git's untranslated messages; a cause comes before its consequences.
+# Searched in this order in git's untranslated messages; a cause comes before its consequences.
 CAUSES: tuple[tuple[str, str], ...] = (
-    # In the words of a shell, of timeout and of Python, whichever starts git.
+    # The messages of a shell, of timeout and of Python, whichever starts git.
     (
         r"exec: git: not found|failed to run command 'git'|directory: 'git'",
         "git is not installed",
@@ -53,7 +53,7 @@ ENDED_BY_STOP = re.compile(r"died of signal (1|2|15)\b")
 
 
 def public_cause(output: str) -> str | None:
-    """Return the cause that git's stderr tells of, or None."""
+    """Return the cause of a failure from git's stderr, or None."""
     for pattern, words in CAUSES:
         if re.search(pattern, output, re.IGNORECASE):
             return words

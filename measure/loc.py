@@ -1,4 +1,4 @@
-"""Lines of code: cloc, else pygount, else an estimate, and the reason for each step down."""
+"""Lines of code: by cloc, else by pygount, else an estimate, with the reason for each fallback."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .command import Deadline, run
 from .figures import Count, NotCounted, Options, not_counted, out_of_memory
 
 PYGOUNT = Path(__file__).with_name("pygount_count.py")
-# Each counter leaves some of the time limit to the next.
+# Each counter leaves part of the time limit to the next.
 SHARE_OF_CLOC = 0.6
 SHARE_OF_PYGOUNT = 0.8
 MEGABYTE = 1024 * 1024
 
 
 def best_counter(options: Options) -> str:
-    """Return the counter that would be used now, with its version."""
+    """Return the name of the best available counter, with its version."""
     try:
         return f"cloc {find_cloc(options.cloc_path, options.search_path).version()}"
     except ClocFailed:
@@ -37,8 +37,8 @@ def count(
 ) -> Count:
     """Count the lines of code below a folder, before a deadline.
 
-    `scratch` is for the counters' temporary files. Raises Interrupted, RepositoryTooLarge where
-    cloc needs more memory than it may have, and nothing else for whatever is wrong with a counter.
+    `scratch` is for the counters' temporary files. Raises Interrupted, and RepositoryTooLarge where
+    cloc needs more memory than it may have; any other failure of a counter leads to the next one.
     """
     try:
         cloc = find_cloc(options.cloc_path, options.search_path)
@@ -50,7 +50,7 @@ def count(
             scope,
             find_server(cloc),
         )
-        # The table tells the version, so a process that counts only once need not ask for it.
+        # The table contains the version, so a process that counts once need not run cloc for it.
         counter = f"cloc {table.version or cloc.version()}"
         return _count("cloc", counter, table.languages, not_counted=table.not_counted)
     except CommandOutOfMemory as error:
@@ -103,11 +103,11 @@ def _run_pygount(
         "PATH": options.search_path,
         "TMPDIR": str(scratch),
         "LC_ALL": "C.UTF-8",
-        # pygount imports GitPython, which refuses to be imported where it finds no git.
+        # pygount imports GitPython, whose import fails where it finds no git.
         "GIT_PYTHON_REFRESH": "quiet",
     }
     output = run(
-        # -I: neither this folder nor the environment adds modules to those installed.
+        # -I: neither this folder nor the environment adds modules to the installed ones.
         [sys.executable, "-I", str(PYGOUNT), str(tree)],
         cwd=scratch,
         env=env,

@@ -1,4 +1,4 @@
-"""Count a folder's lines of code with pygount; run as a program, so that a hang can be ended.
+"""Count a folder's lines of code with pygount, as a program, so that a hang can be ended.
 
 Writes JSON: {"version": "3.2.0", "languages": {"Python": 120}, "bytes": 4000,
 "too_large": [["data.sql", 20000000]], "failed": ["odd.py"], "generated": ["made.py"]}. `bytes` is
@@ -18,8 +18,8 @@ from typing import Any
 from pygount import DuplicatePool, SourceAnalysis
 from pygount.analysis import SourceState
 
-LARGEST = 10 * 1024 * 1024  # bytes; its lexers need minutes for more
-# What cloc does not look into, either.
+LARGEST = 10 * 1024 * 1024  # bytes; its lexers take minutes for more
+# Files that cloc does not count, either.
 SKIPPED = {".bzr", ".config", ".cvs", ".git", ".hg", ".snapshot", ".svn"}
 
 

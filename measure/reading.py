@@ -70,7 +70,7 @@ def _sum(git: Git, work_tree: Path, arguments: Sequence[str], stdin: Path | None
 
 
 def _may_be_long(git: Git) -> bool:
-    """Tell from the size of the packs' indexes whether it is worth while to count commits."""
+    """Return whether the size of the packs' indexes suggests a long history."""
     indexes = (git.repository / "objects" / "pack").glob("*.idx")
     objects = sum(index.stat().st_size for index in indexes) // INDEXED_OBJECT
     return objects >= 2 * SPLIT_FROM  # a commit seldom comes without a new folder

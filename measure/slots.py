@@ -1,7 +1,7 @@
-"""Limits that hold for several processes of one machine: so much work of one kind at once.
+"""Limits of concurrent work, shared by the processes of one machine.
 
-A slot is a file in the folder for temporary files, under a lock that the system lets go of when its
-process dies, however that happens. The file is there only as long as the slot is taken.
+A slot is a locked file in the folder for temporary files; the system releases the lock when its
+process dies. The file exists only while the slot is taken.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from .cancel import is_stopped
 
 PREFIX = "project-tracker-slot-"
 POLL = 0.05
-"""Seconds between two looks for a slot that another process may have given back."""
+"""Seconds between two checks for a slot that another process has released."""
 
-# One thread of a process looks at a time, and is told at once of what its own process gives back.
+# One thread of a process checks at a time; slots of its own process it is notified of immediately.
 _turns: dict[str, threading.Lock] = {}
 _freed = threading.Condition()
 
 
 @dataclass(frozen=True)
 class Limit:
-    """Name a kind of work and how many slots there are for it; who uses one name shares them."""
+    """A kind of work and the number of its slots, shared by all who use the same name."""
 
     name: str
     slots: int
 
     @contextlib.contextmanager
     def hold(self, wanted: int = 1, scratch: Path | None = None) -> Iterator[None]:
-        """Hold so many slots, all of them at once, for as long as the block lasts.
+        """Hold so many slots, acquired together, until the end of the block.
 
-        Waits until they are free; one who wants more than there are gets all. Raises Interrupted
-        when this process is asked to stop, and MeasureError where no file can be made.
+        Waits until they are free; at most all slots are held. Raises Interrupted when this process
+        is asked to stop, and MeasureError where no file can be made.
         """
         stem = f"{PREFIX}{os.geteuid()}-{self.name}-"
         folder = scratch or Path(tempfile.gettempdir())
@@ -87,7 +87,7 @@ def _check_stopped() -> None:
 
 
 def _take(paths: list[Path], wanted: int) -> dict[Path, int]:
-    """Take as many slots as are wanted, or none."""
+    """Acquire so many slots, or none."""
     taken: dict[Path, int] = {}
     try:
         for path in paths:

@@ -1,4 +1,4 @@
-"""The counts of a commit's files as one value for a database, of about 30 bytes a file.
+"""The counts of a commit's files, encoded for the database in about 30 bytes a file.
 
 Within zlib: the format's number and the length of a blob's name, one byte each; the languages in
 UTF-8 between NULs, the first of them empty for files without code; then a column each of blobs,
@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from .trees import Counts, Pair
 
 FORMAT = 1
-LARGEST = 256 << 20  # bytes, of what is packed out
+LARGEST = 256 << 20  # bytes, decompressed
 
 
 def encode(counts: Counts) -> bytes:
-    """Return counts as one value."""
+    """Return the encoded counts."""
     rows = sorted(counts.items(), key=lambda row: (row[0][1], row[0][0]))
     languages = ["", *sorted({count[0] for _, count in rows if count is not None})]
     numbers = {language: number for number, language in enumerate(languages)}
@@ -39,7 +39,7 @@ def encode(counts: Counts) -> bytes:
 
 
 def decode(value: bytes) -> Counts:
-    """Return the counts that a value of encode() holds. Raises ValueError for any other value."""
+    """Return the counts that encode() encoded. Raises ValueError for any other value."""
     try:
         return dict(_rows(_unpack(value)))
     except (zlib.error, struct.error, IndexError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Two pieces of one measurement side by side."""
+"""Two steps of one measurement, run concurrently."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ B = TypeVar("B")
 def run_concurrently(
     scope: CancelScope, here: Callable[[], A], aside: Callable[[], B]
 ) -> tuple[A, B]:
-    """Do one thing here and another in a thread, and return both results.
+    """Call one function here and another in a thread, and return both results.
 
-    The first failure ends the programs of both, which run on `scope`, and is raised.
+    The first exception ends the programs of both, which run on `scope`, and is raised.
     """
     with ThreadPoolExecutor(1, "measure") as pool:
         other = pool.submit(aside)
@@ -29,7 +29,7 @@ def run_concurrently(
         except BaseException as failure:
             scope.cancel()
             first = other.exception()
-            # When the thread failed first, what was interrupted here is only the echo.
+            # When the thread failed first, the interruption here is only its consequence.
             if first is not None and isinstance(failure, Interrupted):
                 raise first from None
             raise

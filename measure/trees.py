@@ -1,10 +1,11 @@
-"""A commit's files as blobs and names: what cloc's figure for it depends on, where that is all.
+"""A commit's files as blobs and names, for commits whose count depends on nothing else.
 
-The rules of cloc's that are kept here, as its source has them:
+cloc's rules that are implemented here, from its source:
 - A file's language and lines depend on its content and its name, without the folders before it.
 - Of files of equal content it counts one: of those it knows a language for, the one whose path
   sorts last by its bytes.
-Where anything else plays a part, read_tree() says so, and the commit has to be checked out.
+Where the count depends on anything else, read_tree() returns None, and the commit has to be
+checked out.
 """
 
 from __future__ import annotations
@@ -18,31 +19,31 @@ from .git import Git
 from .history import texts
 
 Pair = tuple[bytes, bytes]
-"""A blob's name in hexadecimal digits and the name of a file that holds it."""
+"""A blob's hash in hexadecimal digits, and the name of a file with its content."""
 
 FileCount = tuple[str, int]
 """The language of a file and its lines of code."""
 
 Counts = dict[Pair, FileCount | None]
-"""What cloc says of files; None for one in which it sees no code."""
+"""cloc's counts of files; None for one without code."""
 
 CLOC_FOLDERS = frozenset({b".bzr", b".config", b".cvs", b".git", b".hg", b".snapshot", b".svn"})
-"""Names that cloc passes over, of folders and of files alike."""
+"""Names of folders and files that cloc skips."""
 
 ALTERING = re.compile(rb"eol=crlf|ident|working-tree-encoding")
-"""What a .gitattributes file must hold for a checkout to differ from the blobs.
+"""Attributes with which a checkout differs from the blobs.
 
-Filters are not among it, as none is configured, nor are `text` and `eol=lf`, by which a checkout
-on this system alters nothing.
+Filters are not among them, as none is configured, nor are `text` and `eol=lf`, which change nothing
+in a checkout on this system.
 """
 
-LONGEST_ATTRIBUTES = 1 << 20  # bytes of a .gitattributes file that is looked into
-MOST_FILES = 500_000  # of one commit, which are held in memory
+LONGEST_ATTRIBUTES = 1 << 20  # bytes of a .gitattributes file that are read
+MOST_FILES = 500_000  # files of one commit, which are in memory
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Hold a commit's files, symbolic links to them included: the blob of each path."""
+    """A commit's files, symbolic links to them included: the blob of each path."""
 
     files: Mapping[bytes, bytes]
 
@@ -54,13 +55,13 @@ class Tree:
 
 @dataclass
 class AttributesCheck:
-    """Tell which .gitattributes files alter what is checked out, and remember the answers."""
+    """A check of .gitattributes files for attributes that change a checkout, cached."""
 
     git: Git
     known: dict[bytes, bool] = field(default_factory=dict)
 
     def any_alters(self, blobs: set[bytes]) -> bool:
-        """Tell whether one of these blobs, as a .gitattributes file, alters a checkout."""
+        """Return whether one of these blobs, as a .gitattributes file, changes a checkout."""
         new = blobs - self.known.keys()
         if new:
             found = contents(self.git, new, LONGEST_ATTRIBUTES)
@@ -70,7 +71,7 @@ class AttributesCheck:
 
 
 def read_tree(git: Git, listing: Listing, attributes: AttributesCheck) -> Tree | None:
-    """Return the files of a listing, or None when their blobs and names do not tell all."""
+    """Return the files of a listing, or None when the count depends on more than these."""
     files: dict[bytes, bytes] = {}
     folders: set[bytes] = set()
     altering: set[bytes] = set()
@@ -89,7 +90,7 @@ def read_tree(git: Git, listing: Listing, attributes: AttributesCheck) -> Tree |
             records += 1
             if records > MOST_FILES:
                 return None
-    # Two entries of one name, which only malice makes, are written over each other.
+    # Two entries of one name, which only a forged tree has, overwrite each other.
     if len(files) != records or _clash(files, folders) or attributes.any_alters(altering):
         return None
     if listing.links:
@@ -101,7 +102,7 @@ def read_tree(git: Git, listing: Listing, attributes: AttributesCheck) -> Tree |
 
 
 def sum_tree(tree: Tree, counts: Mapping[Pair, FileCount | None]) -> dict[str, int]:
-    """Return the lines of code of each language in a tree, every file of which has its count."""
+    """Return the lines of code by language of a tree whose files all have counts."""
     kept: dict[bytes, tuple[bytes, FileCount]] = {}
     for path, blob in tree.files.items():
         count = counts[blob, path.rpartition(b"/")[2]]
@@ -114,7 +115,7 @@ def sum_tree(tree: Tree, counts: Mapping[Pair, FileCount | None]) -> dict[str, i
 
 
 def _clash(files: Mapping[bytes, bytes], folders: set[bytes]) -> bool:
-    """Tell whether a folder has one of cloc's names, or is a file as well."""
+    """Return whether a folder has a name that cloc skips, or is a file as well."""
     every: set[bytes] = set()
     for folder in folders:
         while folder and folder not in every:

@@ -1,8 +1,8 @@
-"""Which commits are new, as far as a shallow clone can prove it.
+"""The new commits of a history, as far as a shallow clone can prove them.
 
-A shallow clone holds the last generations of a history. Commits at its boundary are there without
-their parents, so asking git for `since..head` in it may name commits that are old in truth: an old
-branch, merged today, leads down past the boundary to commits that the measured ones lead to, too.
+A shallow clone contains the last generations of a history. Commits at its boundary have no parents
+there, so git's `since..head` may contain old commits: an old branch, merged today, leads past the
+boundary to commits that are reachable from the measured ones, too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Folders for clones: one per measurement, gone on every way out, swept when their owner died."""
+"""Temporary folders for clones: one per measurement, removed at its end or by a later sweep."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def temporary_workspace(scratch: Path | None = None) -> Iterator[Path]:
-    """Make a folder of one's own, and remove it with all that is in it.
+    """Make a new folder, and remove it with its content at the end of the block.
 
-    A marker in it is held locked meanwhile: the system lets go of the lock when this process dies,
-    however that happens, and so tells sweep_workspaces() what is left over.
+    A marker file in it is locked meanwhile. The system releases the lock when this process dies, so
+    that sweep_workspaces() recognizes the folder as left over.
     """
     try:
         folder, marker = _make(scratch)
@@ -44,7 +44,7 @@ def temporary_workspace(scratch: Path | None = None) -> Iterator[Path]:
 def sweep_workspaces(scratch: Path | None = None) -> int:
     """Remove the clone folders whose owner is gone and return how many.
 
-    A folder's name proves nothing: only one that holds the marker is removed.
+    The name is not enough: only a folder with the marker is removed.
     """
     parent = scratch or Path(tempfile.gettempdir())
     return sum(_sweep_one(folder) for folder in parent.glob(f"{PREFIX}*"))
@@ -62,16 +62,16 @@ def _make(scratch: Path | None) -> tuple[Path, int]:
         else:
             if os.fstat(marker).st_nlink:
                 return folder, marker
-        os.close(marker)  # a sweep came in between and has taken the folder for a left-over
+        os.close(marker)  # a sweep has removed the folder before it was locked
 
 
 def _sweep_one(folder: Path) -> bool:
-    """Remove a folder if its marker is ours and nobody holds it; all others stay."""
+    """Remove a folder if its marker is this user's and not locked; return whether it was."""
     try:
         facts = folder.lstat()
         if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
             return False
-        # Non-blocking, so that a pipe of this name keeps nobody waiting.
+        # Non-blocking, in case there is a pipe of this name.
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         marker = os.open(folder / MARKER, flags)
     except OSError:
@@ -89,7 +89,7 @@ def _sweep_one(folder: Path) -> bool:
 
 
 def _remove_marked(folder: Path) -> bool:
-    """Remove a folder, its marker last: what a removal that breaks off leaves is still ours."""
+    """Remove a folder, its marker last, so that a later sweep finds what is left."""
     with contextlib.suppress(FileNotFoundError):
         inside = [path for path in folder.iterdir() if path.name != MARKER]
         return remove(*inside) and remove(folder)
@@ -97,9 +97,9 @@ def _remove_marked(folder: Path) -> bool:
 
 
 def remove(*paths: Path) -> bool:
-    """Remove files and folders by `rm`, which no depth of folders makes stumble."""
+    """Remove files and folders with `rm`, which handles any depth; return whether it succeeded."""
     environment = {"PATH": os.defpath, "LC_ALL": "C"}
-    for _ in range(3):  # a signal to all processes of a host ends `rm`, too
+    for _ in range(3):  # `rm` may be ended by a signal to all processes
         try:
             run(
                 ["rm", "-rf", "--", *(str(path.absolute()) for path in paths)],

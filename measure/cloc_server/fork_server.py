@@ -32,16 +32,15 @@ LONGEST_ADDRESS = 100  # bytes; Linux allows 107, macOS 103
 
 
 class ServerGone(Exception):
-    """The server failed, and not the program that it was to run."""
+    """The server failed, not the program."""
 
 
 class ForkServer:
-    """Run a Perl program by forking it, for this process and those forked from it.
+    """A server that runs a Perl program by forking, for this process and those forked from it.
 
-    A run costs what the program itself does, without the time that perl takes to compile it.
-    `folder`, which must be private, is where the socket is made; the memory limit is for each run
-    by itself. Raises ServerGone when the file is not a Perl program or cannot be started; when it
-    cannot be compiled, run() does.
+    A run takes no time to compile the program. The socket is made in `folder`, which must be
+    private; the memory limit is for each run by itself. Raises ServerGone when the file is not a
+    Perl program or cannot be started; when it cannot be compiled, run() does.
     """
 
     def __init__(
@@ -73,7 +72,7 @@ class ForkServer:
                     ],
                     cwd=folder,
                     env=dict(env),
-                    stdin=subprocess.PIPE,  # its end is the server's end
+                    stdin=subprocess.PIPE,  # the server ends when it is closed
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     pass_fds=(handle,),
@@ -84,11 +83,11 @@ class ForkServer:
             raise ServerGone(str(error)) from error
 
     def is_running(self) -> bool:
-        """Tell whether the server runs; only the process that made it may ask."""
+        """Return whether the server runs; only the process that started it may call this."""
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End the server, and the runs that nobody waits for; only its maker may ask."""
+        """End the server and its runs; only the process that started it may call this."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -118,7 +117,7 @@ class ForkServer:
         with socket.socket(socket.AF_UNIX) as connection:
 
             def hang_up() -> None:
-                with contextlib.suppress(OSError):  # not connected yet, or no more
+                with contextlib.suppress(OSError):  # not connected yet, or not any more
                     connection.shutdown(socket.SHUT_RDWR)
 
             try:
@@ -169,7 +168,7 @@ def _interpreter(program: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _address(folder: Path) -> Iterator[str]:
-    """Name the socket in a folder; where the path is too long for one, by way of a descriptor."""
+    """Return a socket's address in a folder; a path that is too long goes through a descriptor."""
     direct = str(folder / SOCKET)
     if len(os.fsencode(direct)) <= LONGEST_ADDRESS:
         yield direct
@@ -189,7 +188,7 @@ def _request(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeou
 
 
 def _exchange(connection: socket.socket, request: bytes, within: float) -> bytes:
-    """Send a request and return all that comes until the other side hangs up."""
+    """Send a request and return all that is received until the other side closes."""
     last = time.monotonic() + within
     connection.sendall(request)
     chunks: list[bytes] = []

@@ -20,7 +20,7 @@ _current: Preloaded | None = None
 
 
 class PreloadedCloc:
-    """Keep cloc compiled for as long as a block lasts, unless the options say otherwise."""
+    """A preloaded cloc until the end of a block, if the options allow it."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -41,7 +41,7 @@ class PreloadedCloc:
         self._exit.close()
 
     def renew(self) -> None:
-        """Start again what has ended, or what is not the cloc that is there now."""
+        """Restart the server where it has ended, or cloc's file has changed."""
         global _current
         if self._folder is None:
             return
@@ -69,7 +69,7 @@ class PreloadedCloc:
 
 
 def find_server(cloc: Cloc) -> ForkServer | None:
-    """Return the server that has preloaded this very cloc, if there is one. Raises ClocFailed."""
+    """Return the server that has preloaded this cloc, if there is one. Raises ClocFailed."""
     if _current is None or _current[:2] != (cloc, cloc.changed):
         return None
     return _current[2]
