@@ -1,1 +1,1 @@
-"""The parts of a refresh: its rows, its plan, its queue, its schedule and its supervision."""
+"""The parts of a refresh: its rows, listing, tasks, queue, schedule and supervision."""

@@ -1,4 +1,4 @@
-"""The tasks of a refresh, measured by this process until none is left to claim."""
+"""Measuring the tasks of a refresh in this process until none is left to claim."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ log = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
-    """Watch a refresh that runs in this process; called from several threads."""
+    """The progress of a refresh in this process; called from several threads."""
 
     def planned(self, refresh: RefreshJob) -> None:
-        """Be told that the listing is done."""
+        """Handle the end of the listing."""
 
     def started(self, name: str) -> None:
-        """Be told that a repository is being measured."""
+        """Handle the start of a repository's measurement."""
 
     def ended(self, name: str, reason: str | None) -> None:
-        """Be told that a repository is done, and why it failed if it did."""
+        """Handle the end of a repository's measurement, and why it failed if it did."""
 
 
 class LogObserver:
-    """Tell the log how a refresh goes."""
+    """Logs the progress of a refresh."""
 
     def planned(self, refresh: RefreshJob) -> None:
-        """Say nothing: the listing has logged its result."""
+        """Do nothing: the listing has logged its result."""
 
     def started(self, name: str) -> None:
         """Log which repository is being measured."""
@@ -60,9 +60,9 @@ class LogObserver:
 
 @dataclass(frozen=True)
 class Drain:
-    """Measure a refresh's repositories, several at once; `until` ends the claiming of more.
+    """Measures a refresh's repositories, several at once.
 
-    `until` is on the clock of time.monotonic().
+    After `until`, a time of time.monotonic(), no more are claimed.
     """
 
     app: Flask
@@ -74,21 +74,21 @@ class Drain:
     observer: Observer
     until: float = math.inf
     _stop: threading.Event = field(default_factory=threading.Event)
-    # One at a time, for which one connection to the database is enough.
+    # One at a time, so that one connection to the database is enough.
     _claiming: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> None:
         """Measure until nothing is left to claim.
 
-        What a process has died over is measured last and alone, so that the next death tells which
-        repository it was. Raises Interrupted when this process is asked to stop.
+        Tasks on which a process has crashed are measured last, one at a time, so that the next
+        crash identifies the repository. Raises Interrupted when this process is asked to stop.
         """
         threads = min(self.share.threads, tasks.count_waiting(self.refresh_id))
         while threads and self._side_by_side(threads) + self._measure_next(crashed=True):
             pass
 
     def _side_by_side(self, threads: int) -> int:
-        """Measure in threads what no process has died over, and return how many there were."""
+        """Measure the tasks without a crash in threads, and return their number."""
         if threads == 1:
             return self._measure_all()
         with ThreadPoolExecutor(threads, thread_name_prefix="measure") as pool:
@@ -114,7 +114,7 @@ class Drain:
         return count
 
     def _measure_next(self, *, crashed: bool = False) -> bool:
-        """Measure the next repository, if there is one, and tell whether there was."""
+        """Measure the next repository, if there is one, and return whether there was."""
         if self._stop.is_set() or time.monotonic() > self.until:
             return False
         with self._claiming:
@@ -122,7 +122,7 @@ class Drain:
         if task is None:
             return False
         name = measuring.label(self.settings, task.repository)
-        # Set here, since a thread has a context of its own.
+        # Set here, as each thread has its own context.
         with log_context(refresh=self.refresh_id, repository=name):
             self._measure(task, name)
         return True

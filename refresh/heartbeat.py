@@ -1,4 +1,4 @@
-"""Heartbeats of a process at work, so that others can tell a slow refresh from a dead one."""
+"""Heartbeats of a process that works on a refresh, by which others see that it is alive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Beat in a thread for a refresh, and for the tasks that are being worked on meanwhile."""
+    """A thread that writes heartbeats for a refresh and for the tasks being worked on."""
 
     def __init__(self, app: Flask, refresh_id: str) -> None:
         self._app = app
@@ -43,7 +43,7 @@ class Heartbeat:
 
     @contextmanager
     def during(self, task: tasks.Task) -> Iterator[None]:
-        """Beat for a task as well, as long as the block lasts."""
+        """Write heartbeats for a task, too, until the end of the block."""
         with self._lock:
             self._tasks.add(task)
         try:
@@ -63,5 +63,5 @@ class Heartbeat:
                     else:
                         store.beat(self._refresh_id)
                 except SQLAlchemyError as error:
-                    # One beat more or less does not matter; a database that stays away does.
+                    # One missed heartbeat does not matter; a database that stays away does.
                     log.warning("no heartbeat could be written: %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""The listing of a refresh: fetched wholly, compared with the rows, and saved as tasks."""
+"""The listing of a refresh: fetched completely, compared with the rows, and saved as tasks."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ NOTHING_CHOSEN = (
 
 
 def list_repositories(settings: Settings, github: GitHub, refresh_id: str) -> int | None:
-    """List the repositories of a refresh, turn them into tasks, and give how many tasks.
+    """List the repositories of a refresh, turn them into tasks, and return their number.
 
-    Gives ``None`` where there is nothing to go on with: another process has the listing, or it
-    failed, and then the refresh has ended in words. Raises Interrupted, after handing the listing
-    back, when this process is asked to stop.
+    Returns ``None`` where another process has the listing, or where it failed and the refresh has
+    ended as failed. Raises Interrupted, after releasing the listing, when this process is asked to
+    stop.
     """
     claimed = store.claim_listing(refresh_id)
     if claimed is None:
@@ -63,7 +63,7 @@ def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, for
     options = measure_options(settings)
     marks = wanted.find_marks()
     with ThreadPoolExecutor(1, thread_name_prefix="counter") as pool:
-        # To ask cloc for its version takes about as long as to ask GitHub for a page.
+        # Running cloc for its version takes about as long as requesting a page from GitHub.
         counter = pool.submit(measure.best_counter, options)
         listing, listed, gone = _fetch(github, settings.private_repositories)
     own_addresses: tuple[str, ...] = ()
@@ -98,15 +98,15 @@ def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, for
 
 
 def _fetch(github: GitHub, mode: PrivateMode) -> tuple[Listing, list[Repository], list[int]]:
-    """Give a listing, which of it is to be measured, and the row ids of what is gone."""
+    """Return a listing, which of it is to be measured, and the row ids of what is gone."""
     listing = github.fetch_repositories()
     if not listing.repositories:
         raise GitHubError(NOTHING_CHOSEN if listing.listed else NOTHING_LISTED)
     listed = _eligible(listing, mode)
     gone = projects.find_unlisted(listed, mode, listing.sees_private)
     if gone:
-        # A repository deleted between two pages shifts the next one out of sight. Only what a
-        # second listing does not hold either is gone.
+        # A repository deleted between two pages moves the next one to the page before. Only what a
+        # second listing does not contain either is gone.
         listed = _union(listed, _eligible(github.fetch_repositories(), mode))
         gone = projects.find_unlisted(listed, mode, listing.sees_private)
     return listing, listed, gone
@@ -121,7 +121,7 @@ def _eligible(listing: Listing, mode: PrivateMode) -> list[Repository]:
 
 
 def _union(first: list[Repository], second: list[Repository]) -> list[Repository]:
-    """Add what only the first listing holds to the second, unless its name has changed hands."""
+    """Add to the second listing what only the first contains, unless its name was reassigned."""
     ids = {each.github_id for each in second}
     names = {each.name for each in second}
     kept = [each for each in first if each.github_id not in ids and each.name not in names]
@@ -134,11 +134,10 @@ def choose(
     fingerprint: str,
     forced: bool,
 ) -> list[Repository]:
-    """Give the repositories to measure, the largest first.
+    """Return the repositories to measure, the largest first.
 
     The largest go first because the one that starts last decides when the refresh ends. A
-    repository is left alone when the last try went well and its figures are those of the
-    repository as it is listed.
+    repository is skipped when its last measurement succeeded and nothing has changed since.
     """
     chosen = [
         repository

@@ -1,4 +1,4 @@
-"""One repository's part in a refresh: measured, and its figures saved."""
+"""A task of a refresh: one repository is measured, and its figures are saved."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def measure_options(
     counting: measure.Limit | None = None,
     own_addresses: Sequence[str] = (),
 ) -> measure.Options:
-    """Give the part of the settings that measuring needs, and whose turn to count it waits for.
+    """Return the options of measuring from the settings, with the limits of one process.
 
-    ``own_addresses`` are patterns of the addresses that GitHub gives the token's user.
+    ``own_addresses`` are patterns of the noreply addresses of the token's user.
     """
     patterns = tuple(dict.fromkeys((*(settings.author_emails or ()), *own_addresses)))
     return measure.Options(
@@ -70,7 +70,7 @@ def measure_options(
 
 
 class Named(Protocol):
-    """Be of a repository."""
+    """A repository with its name."""
 
     @property
     def name(self) -> str:
@@ -82,7 +82,7 @@ class Named(Protocol):
 
 
 def label(settings: Settings, repository: Named) -> str:
-    """Name a repository for the log, unless it is private and private names are not shown."""
+    """Return a repository's name for the log, a placeholder where private names are not shown."""
     if repository.private and settings.private_repositories is not PrivateMode.SHOW:
         return "a private repository"
     return repository.name
@@ -91,11 +91,11 @@ def label(settings: Settings, repository: Named) -> str:
 def measure_and_save(
     settings: Settings, counting: measure.Limit, github: GitHub, task: Task
 ) -> str | None:
-    """Measure a claimed repository and save what came of it; give why it failed, or ``None``.
+    """Measure a claimed repository and save the result; return why it failed, or ``None``.
 
-    A refused token concerns the whole refresh and ends it, after what is measured already has been
-    saved. Raises Interrupted, after handing the task back, when this process is asked to stop, and
-    Superseded, with nothing written, when the task is no longer ours.
+    A refused token ends the whole refresh, after what has been measured is saved. Raises
+    Interrupted, after releasing the task, when this process is asked to stop, and Superseded,
+    with nothing written, when another process has taken over the task.
     """
     reason: str | None = None
     refused: TokenRefused | None = None
@@ -107,11 +107,11 @@ def measure_and_save(
     except TokenRefused as error:
         _end_refused(task, error)
     except JobTimeoutException:
-        # An ordinary Exception to Python; the programs have limits of their own, far below this.
+        # RQ's timeout of the job; programs have limits of their own, far below it.
         reason = "it took longer than one repository may"
         save = partial(_save_failure, task.repository, reason)
     except Exception as error:
-        # A fault of ours in one repository must not stop the others; the log has the details.
+        # An error of this program in one repository must not stop the others; it is in the log.
         log.exception("%s: unexpected fault", label(settings, task.repository))
         reason = f"an unexpected fault ({type(error).__name__})"
         save = partial(_save_failure, task.repository, reason)
@@ -127,7 +127,7 @@ def _end_refused(task: Task, error: TokenRefused) -> NoReturn:
 
 
 def _finish(settings: Settings, task: Task, reason: str | None, save: Save) -> str | None:
-    """Record a task's end; figures that the database refuses are this repository's failure."""
+    """Record a task's end; figures that the database refuses are a failure of the repository."""
     try:
         tasks.finish(task, reason, save)
     except SQLAlchemyError as error:
@@ -142,7 +142,7 @@ def _finish(settings: Settings, task: Task, reason: str | None, save: Save) -> s
 def _measure_in_words(
     settings: Settings, counting: measure.Limit, github: GitHub, task: Task
 ) -> tuple[str | None, Save, TokenRefused | None]:
-    """Return why the repository failed, what to save, and a refusal of the token beside that."""
+    """Return why the repository failed, what to save, and the refusal of the token if any."""
     repository = task.repository
     options = measure_options(settings, counting, task.own_addresses)
     try:
@@ -215,9 +215,9 @@ def _measure(
 
 
 def _fetch_languages(github: GitHub, task: Task) -> dict[str, int] | GitHubError:
-    """Fetch a repository's languages, or return why they cannot be had.
+    """Fetch a repository's languages, or return why they cannot be fetched.
 
-    Without a token GitHub answers 60 requests an hour, too few for one for each repository.
+    Without a token GitHub answers 60 requests an hour, too few for a request per repository.
     """
     if not github.has_token:
         return {}
@@ -238,7 +238,7 @@ def _put_together(
 ) -> tuple[figures.Measured, str | None]:
     """Return what was measured, and why the repository counts as failed all the same, or None.
 
-    A quota that is used up is no failure: the next refresh fetches the languages alone.
+    An exhausted quota is not a failure: the next refresh fetches the languages only.
     """
     if not isinstance(languages, GitHubError):
         return figures.Measured(fingerprint, found, languages, found_at), None
@@ -254,9 +254,9 @@ def _put_together(
 def _ask_where_it_is(
     github: GitHub, repository: Repository, ask: Callable[[Repository], T]
 ) -> tuple[Repository, T]:
-    """Ask a repository's git host; where that fails, find out whether it has moved meanwhile.
+    """Run git on a repository; where that fails, check whether it has moved meanwhile.
 
-    Returns the repository as it was found, with the answer.
+    Returns the repository as it was found, with the result.
     """
     try:
         return repository, ask(repository)
@@ -277,9 +277,9 @@ def _source(settings: Settings, repository: Repository) -> measure.Source:
 
 
 def clone_source(settings: Settings, url: str, size_kb: float) -> measure.Source:
-    """Say where to clone from; the token goes to the API's own scheme, host and port alone.
+    """Return the source to clone; the token is sent to the API's own scheme, host and port only.
 
-    Raises MeasureError for anything but an http(s) URL, such as a folder of this machine.
+    Raises MeasureError for anything but an http(s) URL, such as a local folder.
     """
     if find_origin(url) is None:
         raise MeasureError("GitHub gives no http(s) address to clone it from")

@@ -1,4 +1,4 @@
-"""The rows of projects, brought in line with a listing."""
+"""Updating the rows of projects from a listing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models import Project, RefreshJob, RefreshTask, TaskState
 from refresh import store, wanted
 from refresh.figures import LastMeasurement
 
-# Columns, not whole rows: an account of 10,000 repositories is held in memory several times over.
+# Columns, not whole rows: several copies of 10,000 repositories are in memory.
 FACTS = (
     Project.id,
     Project.github_id,
@@ -44,13 +44,13 @@ NO_TOKEN = "private repositories cannot be seen without GITHUB_ACCESS_TOKEN"
 
 
 def find_unlisted(listed: Iterable[Repository], mode: PrivateMode, sees_private: bool) -> list[int]:
-    """Return the row ids of projects that a listing does not hold, by GitHub's id or by name."""
+    """Return the row ids of projects that a listing does not contain, by GitHub's id or by name."""
     repositories = list(listed)
     ids = {repository.github_id for repository in repositories}
     names = {repository.name for repository in repositories}
 
-    # What a token does not show may be there all the same. Of a row of the first release nobody
-    # knows whether it is private.
+    # Repositories that the token cannot see may exist. It is not known whether a row of the first
+    # release is private.
     spared = not sees_private and mode is not PrivateMode.HIDE
 
     def find(session: Session) -> list[int]:

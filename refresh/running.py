@@ -1,4 +1,4 @@
-"""The refreshes that run in this process, so that its end waits for theirs."""
+"""The refreshes that run in this process, which must end before it does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 STOPPED = "the process that ran this refresh was stopped"
 STOP_WITHIN = 10.0
-"""Seconds. Programs end at once; what may take longer is an answer of GitHub's."""
+"""Seconds. Programs end immediately; an answer of GitHub's may take longer."""
 
 _changed = threading.Condition()
 _running: list[str] = []
@@ -26,10 +26,10 @@ _stopping = False
 
 @contextmanager
 def running_here(refresh_id: str) -> Iterator[None]:
-    """Note that a refresh runs in this process as long as the block lasts.
+    """Register a refresh that runs in this process until the end of the block.
 
-    One that ends by an exception has nobody to carry it on, and ends as failed. Raises Interrupted
-    when the process is stopping.
+    A refresh that raises an exception has no process to resume it, and ends as failed. Raises
+    Interrupted when the process is stopping.
     """
     with _changed:
         _running.append(refresh_id)
@@ -48,9 +48,9 @@ def running_here(refresh_id: str) -> Iterator[None]:
 
 @contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """Have SIGTERM and Ctrl-C raise KeyboardInterrupt in the block, after stopping all programs.
+    """Raise KeyboardInterrupt on SIGTERM and Ctrl-C in the block, after stopping all programs.
 
-    A refresh would otherwise wait for its programs first. Further signals are ignored.
+    Otherwise a refresh would wait for its programs first. Further signals are ignored.
     """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -69,7 +69,7 @@ def signals_interrupt() -> Iterator[None]:
 
 
 def stop_running() -> bool:
-    """End the refreshes that run here, and return whether all that they had started has ended.
+    """End the refreshes that run here, and return whether all of them have ended.
 
     Call it within the application's context, before the process ends.
     """

@@ -1,4 +1,4 @@
-"""The daily refresh: due when the database says so, not when this process has run long enough."""
+"""The scheduled refresh, whose due time is read from the database, not from a timer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Schedule:
-    """Know when the next refresh is due, since the start of this process."""
+    """The schedule of this process, which starts with it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -22,9 +22,9 @@ class Schedule:
         self._announced: datetime | None = None
 
     def is_due(self) -> bool:
-        """Return whether to start a refresh now, and log a wait for a later one once.
+        """Return whether to start a refresh now, and log once when a later one is due.
 
-        The first refresh starts at once when the process does, however an earlier try ended.
+        Without a completed refresh, one starts with the process, however an earlier one ended.
         """
         if self._settings.refresh_interval_hours == 0 or not self._settings.knows_what_to_list:
             return False
@@ -40,14 +40,14 @@ class Schedule:
         return False
 
     def _find_due(self) -> datetime | None:
-        """Return when the next refresh is due, or None where it is due already."""
+        """Return when the next refresh is due, or None if it is due now."""
         if self._is_start and _find_end(RefreshStatus.COMPLETED) is None:
             return None
         return find_due(self._settings)
 
 
 def find_due(settings: Settings) -> datetime | None:
-    """Return when the next scheduled refresh is due, or None where nothing is known of it."""
+    """Return when the next scheduled refresh is due, or None if it is not known."""
     if settings.refresh_interval_hours == 0 or not settings.knows_what_to_list:
         return None
     interval = timedelta(hours=settings.refresh_interval_hours)

@@ -1,4 +1,4 @@
-"""The clock that looks every few seconds whether a refresh is due."""
+"""The timer that checks every few seconds whether a refresh is due."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Look = Callable[[Flask, Schedule], None]
 
 
 def start_scheduler(app: Flask, look: Look) -> None:
-    """Call ``look`` every few seconds in a thread of its own, beginning now.
+    """Call ``look`` every few seconds in a new thread, starting now.
 
-    Any number of schedulers may run: the database lets one refresh be opened.
+    Any number of schedulers may run: the database allows one active refresh.
     """
     scheduler = BackgroundScheduler(timezone="UTC", daemon=True)
     _add(scheduler, app, look)
@@ -29,14 +29,14 @@ def start_scheduler(app: Flask, look: Look) -> None:
 
 
 def run_scheduler(app: Flask, look: Look) -> None:
-    """Call ``look`` every few seconds here until interrupted."""
+    """Call ``look`` every few seconds in this thread until interrupted."""
     scheduler = BlockingScheduler(timezone="UTC")
     _add(scheduler, app, look)
     scheduler.start()
 
 
 def _add(scheduler: BaseScheduler, app: Flask, look: Look) -> None:
-    # It would warn at each look that finds the one before still busy with a refresh.
+    # It would log a warning for each call during which an earlier one still runs a refresh.
     logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
     scheduler.add_job(
         look,

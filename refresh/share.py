@@ -1,4 +1,4 @@
-"""What one process may take of its machine when it measures, alone or as one worker of a pool."""
+"""A process's share of its machine's cores, alone or as one worker of a pool."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ KEY = "SHARE"
 
 @dataclass(frozen=True)
 class Share:
-    """Say how many repositories a process measures at once, and who may count at the same time.
+    """The number of repositories that a process measures at once, and the limit of counting.
 
     The processes of a pool share the slots of `counting`. There are more threads than slots, so
-    that some fetch while others count.
+    that some clone while others count.
     """
 
     threads: int
@@ -27,7 +27,7 @@ class Share:
 
 
 def share_out(app: Flask, settings: Settings, workers: int) -> None:
-    """Divide what the settings allow among the workers that this process is about to fork."""
+    """Divide the limits of the settings among the workers that this process is about to fork."""
     app.config[KEY] = Share(
         math.ceil(settings.fetch_concurrency / workers), _counting(os.getpid(), workers)
     )

@@ -1,8 +1,8 @@
-"""The rows of refreshes: opened, kept alive, closed, or ended when nobody is left to close them.
+"""The refresh store: rows of refreshes, opened, kept alive, closed, or ended when abandoned.
 
 A row is active while it is queued or running, and the database allows one active row only. Every
 change is a conditional UPDATE, so that of two processes that try the same step one succeeds and the
-other is told so. Heartbeats are written and compared by the database's clock alone.
+other gets to know it. Heartbeats are written and compared by the database's clock only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from refresh import wanted
 
 # Seconds. Read where they are used, so that a process started for a test can shorten them.
 BEAT = 10.0
-"""A process at work writes a heartbeat this often."""
+"""A process that works on a refresh writes a heartbeat this often."""
 
 DEAD_AFTER = 30.0
 """Work whose heartbeat is older than this has lost its process and may be taken over."""
@@ -46,10 +46,10 @@ UNATTENDED_AFTER = 300.0
 """A queued refresh that no worker took up within this time ends as failed."""
 
 STALLED_AFTER = 600.0
-"""The workers' parent process keeps a refresh alive no longer than this without any progress."""
+"""The workers' parent process keeps a refresh alive no longer than this without progress."""
 
 SUPERVISE_EVERY = 10.0
-"""The workers' parent process and the schedule look after refreshes this often."""
+"""The workers' parent process and the schedule check refreshes this often."""
 
 RETRY_FAILED_AFTER = 900.0
 """The schedule does not start a refresh again sooner than this after one that failed."""
@@ -58,7 +58,7 @@ ANSWER_WITHIN = 2.0
 """A request waits for a database that is away no longer than this."""
 
 MAX_CRASHES = 3
-"""A piece of work whose process died this often is given up."""
+"""A task on which processes crashed this often fails."""
 
 KEPT = 1000
 """No more refreshes than this are kept, and the last completed one in any case."""
@@ -75,10 +75,9 @@ ABANDONED = "the process that was at work on this refresh died, and no other too
 
 
 def open_refresh(forced: bool, kind: RefreshKind = RefreshKind.FULL) -> tuple[RefreshJob, bool]:
-    """Add a queued refresh, or find the one that is active.
+    """Add a queued refresh, or find the active one; return the row and whether it is new.
 
-    A full one is no longer wanted when it is added. Gives the row and whether it is new. Of several
-    callers at once, one adds the row.
+    Adding a full one removes the request for one. Of several concurrent callers, one adds the row.
     """
     refresh_id = str(uuid.uuid4())
 
@@ -108,11 +107,11 @@ def open_refresh(forced: bool, kind: RefreshKind = RefreshKind.FULL) -> tuple[Re
         try:
             return run_in_transaction(add), True
         except IntegrityError:
-            continue  # another process opened one between the look and the insert
+            continue  # another process opened one between the SELECT and the INSERT
 
 
 def open_wanted() -> RefreshJob | None:
-    """Add the refresh that serves what is wanted and due, unless one is active."""
+    """Add the refresh for the requested measurements that are due, unless one is active."""
     due = wanted.find_due()
     if not due or find_active() is not None:
         return None
@@ -135,7 +134,7 @@ def find_active(retry_for: float = RETRY_FOR) -> RefreshJob | None:
 
 
 def find_dead(retry_for: float = RETRY_FOR) -> RefreshJob | None:
-    """Fetch the active refresh if the process that was at work on it has died."""
+    """Fetch the active refresh if the process that worked on it has died."""
     dead = older_than(RefreshJob.heartbeat_at, DEAD_AFTER)
     return _find(and_(RefreshJob.status.in_(ACTIVE), dead), retry_for)
 
@@ -147,7 +146,7 @@ def _find(which: ColumnElement[bool], retry_for: float) -> RefreshJob | None:
 
 
 def find_last(status: RefreshStatus) -> RefreshJob | None:
-    """Fetch the full refresh that was the last to end with this status."""
+    """Fetch the last full refresh that ended with this status."""
     return run_in_transaction(
         lambda session: session.scalar(
             select(RefreshJob)
@@ -163,7 +162,7 @@ def find_last(status: RefreshStatus) -> RefreshJob | None:
 
 
 def find_last_forced() -> RefreshJob | None:
-    """Fetch the refresh that was the last to be forced, however it ended."""
+    """Fetch the last forced refresh, whatever its status."""
     return run_in_transaction(
         lambda session: session.scalar(
             select(RefreshJob)
@@ -175,13 +174,13 @@ def find_last_forced() -> RefreshJob | None:
 
 
 def fetch_time() -> datetime:
-    """Return the time by the database's clock, to compare with what is stored."""
+    """Return the time of the database's clock, to compare with stored timestamps."""
     return run_in_transaction(lambda session: session.scalars(select(db_now())).one())
 
 
 @dataclass(frozen=True)
 class ListingClaim:
-    """A claimed listing: whose attempt, and of what refresh."""
+    """A claimed listing: its refresh and attempt."""
 
     attempt: int
     forced: bool
@@ -189,10 +188,10 @@ class ListingClaim:
 
 
 def claim_listing(refresh_id: str) -> ListingClaim | None:
-    """Take on the listing of a refresh.
+    """Claim the listing of a refresh.
 
-    Gives ``None`` where there is nothing to take on: the refresh has ended, its listing is done, or
-    a process whose heart beats is at it.
+    Returns ``None`` where there is nothing to claim: the refresh has ended, its listing is done, or
+    a living process has claimed it.
     """
 
     def claim(session: Session) -> ListingClaim | None:
@@ -215,7 +214,7 @@ def claim_listing(refresh_id: str) -> ListingClaim | None:
 
 
 def is_unlisted(refresh_id: str) -> bool:
-    """Return whether the listing of a refresh is there to be claimed."""
+    """Return whether the listing of a refresh can be claimed."""
     return _find(and_(*_unlisted(refresh_id)), RETRY_FOR) is not None
 
 
@@ -231,7 +230,7 @@ def _unlisted(refresh_id: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def release_listing(refresh_id: str, attempt: int) -> None:
-    """Hand a listing that was interrupted back, for another process to take on."""
+    """Release an interrupted listing for another process."""
     run_in_transaction(
         lambda session: session.execute(
             update(RefreshJob)
@@ -242,7 +241,7 @@ def release_listing(refresh_id: str, attempt: int) -> None:
 
 
 def hold(session: Session, refresh_id: str, attempt: int) -> None:
-    """Make sure that this attempt still owns the listing, to the end of the transaction.
+    """Lock the listing for this attempt until the end of the transaction.
 
     Raises Superseded when another process has taken it over or the refresh has ended.
     """
@@ -270,7 +269,7 @@ def beat(refresh_id: str) -> None:
 def keep_waiting(refresh_id: str) -> None:
     """Write a heartbeat for a refresh that waits for workers, from a process that has some.
 
-    One that is being listed is left to whoever lists it, or nobody would see that process die.
+    Not for one that is being listed, or the death of the process that lists it would go unnoticed.
     """
     waits = or_(RefreshJob.status == RefreshStatus.QUEUED, RefreshJob.planned_at.isnot(None))
     _beat(and_(RefreshJob.id == refresh_id, waits))
@@ -288,7 +287,7 @@ def _beat(which: ColumnElement[bool]) -> None:
 
 
 def revive(session: Session, refresh_id: str) -> bool:
-    """Take on an active refresh whose process has died, and return whether this call did it."""
+    """Take over an active refresh whose process has died, and return whether this call did it."""
     revived = session.execute(
         update(RefreshJob)
         .where(
@@ -297,7 +296,7 @@ def revive(session: Session, refresh_id: str) -> bool:
             older_than(RefreshJob.heartbeat_at, DEAD_AFTER),
         )
         .values(
-            # A listing that was broken off is there to be claimed again.
+            # An interrupted listing can be claimed again.
             status=case(
                 (RefreshJob.planned_at.is_(None), RefreshStatus.QUEUED), else_=RefreshJob.status
             ),
@@ -308,7 +307,7 @@ def revive(session: Session, refresh_id: str) -> bool:
 
 
 def note_rate_limit(refresh_id: str, until: datetime) -> None:
-    """Note that GitHub's quota is used up, so that no process of this refresh asks any more."""
+    """Save that GitHub's quota is used up, so that no process of this refresh sends requests."""
     run_in_transaction(
         lambda session: session.execute(
             update(RefreshJob)
@@ -319,7 +318,7 @@ def note_rate_limit(refresh_id: str, until: datetime) -> None:
 
 
 def close_if_done(refresh_id: str) -> RefreshJob | None:
-    """Complete a refresh in which nothing is left to do, and give its row if this call did it.
+    """Complete a refresh in which nothing is left to do; return its row if this call did it.
 
     Any number of processes may call it at the same time: one of them closes the refresh.
     """
@@ -367,7 +366,7 @@ def _collect_failures(session: Session, refresh_id: str) -> tuple[list[dict[str,
 def fail(refresh_id: str, message: str) -> bool:
     """End an active refresh as failed, with a message that is safe to show.
 
-    Figures that were already saved stay. Tells whether this call ended it.
+    Figures that were already saved stay. Returns whether this call ended it.
     """
     return run_in_transaction(lambda session: _fail(session, RefreshJob.id == refresh_id, message))
 
@@ -383,7 +382,7 @@ def end_abandoned(retry_for: float = RETRY_FOR) -> None:
         older_than(RefreshJob.heartbeat_at, ABANDONED_AFTER),
     )
     if _find(or_(unattended, abandoned), retry_for) is None:
-        return  # the ordinary case costs one indexed read and no write lock
+        return  # the usual case is one indexed read without a write lock
     run_in_transaction(lambda session: _fail(session, unattended, UNATTENDED))
     run_in_transaction(lambda session: _fail(session, abandoned, ABANDONED))
 

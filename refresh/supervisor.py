@@ -1,8 +1,8 @@
-"""Looking after a refresh whose processes may have died, from the parent process of the workers.
+"""Supervision of a refresh by the workers' parent process: recovery from crashes.
 
-The rows say what is left to do, and the queue only carries the news of it. So whatever was lost
-with a process, with Redis or with a whole machine is put on the queue again from the rows. A job
-too many does no harm: it finds nothing to claim and ends.
+The rows say what is left to do, and the jobs on the queue only point to them. So whatever was lost
+with a process, with Redis or with a machine is enqueued again from the rows. A superfluous job does
+no harm: it finds nothing to claim and ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Look after the active refresh, and after growth between two, one step at a time."""
+    """Supervises the active refresh, and growth between two, one step at a time."""
 
     def __init__(self, settings: Settings, threads: int) -> None:
         self._settings = settings
@@ -31,10 +31,10 @@ class Supervisor:
         self._progress_at = 0.0
 
     def step(self) -> None:
-        """Free what dead processes held, and put on the queue what it has lost.
+        """Release what dead processes had claimed, and enqueue the jobs that the queue has lost.
 
         An empty queue counts only when the step before found it empty too: a worker may have
-        taken a job off it and not yet claimed its task.
+        taken a job from it and not yet claimed its task.
         """
         measure.sweep()
         store.end_abandoned()
@@ -66,7 +66,7 @@ class Supervisor:
             log.warning("the refresh cannot be looked after: %s", error)
 
     def _carry_on_growth(self) -> None:
-        """Put on the lower queue what it has lost, or what may be tried again."""
+        """Enqueue the jobs of growth that the lower queue has lost, or that may be tried again."""
         try:
             if queue.count_waiting(self._settings, queue.GROWTH_NAME) == 0:
                 background.enqueue_growth(self._settings)
@@ -74,7 +74,7 @@ class Supervisor:
             log.warning("growth cannot be looked after: %s", error)
 
     def _is_stalled(self, refresh: RefreshJob) -> bool:
-        """Tell whether the workers have got nowhere for so long that the refresh may end as failed.
+        """Return whether the workers have made no progress for so long that the refresh may fail.
 
         A repository that takes longer than this writes heartbeats of its own.
         """
@@ -97,7 +97,7 @@ class Supervisor:
     def _carry_on_listing(self, refresh: RefreshJob) -> None:
         if not store.is_unlisted(refresh.id):
             return
-        lost = refresh.status == RefreshStatus.RUNNING  # not handed back
+        lost = refresh.status == RefreshStatus.RUNNING  # not released
         if lost and refresh.attempt >= store.MAX_CRASHES:
             store.fail(
                 refresh.id, f"the process that listed the repositories died {refresh.attempt} times"

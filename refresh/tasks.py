@@ -1,4 +1,4 @@
-"""One task for each repository that a refresh has to measure: claimed, finished, released, rescued.
+"""The tasks of a refresh, one for each repository: claimed, finished, released, rescued.
 
 A claim raises the task's attempt, and whoever finishes must name the attempt that it claimed. A
 process that was thought dead and wakes up later finds its attempt outdated and writes nothing.
@@ -23,23 +23,23 @@ from refresh import store
 
 @dataclass(frozen=True)
 class Task:
-    """A claimed piece of work: which refresh, which repository, whose attempt."""
+    """A claimed task: its refresh, repository and attempt."""
 
     refresh_id: str
     attempt: int
     forced: bool
     repository: Repository
-    # Until when GitHub's quota is used up, as far as this refresh knows.
+    # The time until which GitHub's quota is used up, as far as this refresh knows.
     limited_until: datetime | None = None
-    # Patterns of the addresses that GitHub gives the token's user.
+    # Patterns of the noreply addresses of the token's user.
     own_addresses: tuple[str, ...] = ()
 
 
 def claim_next(refresh_id: str, *, crashed: bool = False) -> Task | None:
-    """Take the next repository of a running refresh, the largest first.
+    """Claim the next repository of a running refresh, the largest first.
 
-    `crashed` asks for those over which a process has died, which are left out otherwise. Gives
-    ``None`` where none is left. A task whose process died is there to be taken again.
+    `crashed` selects tasks on which a process has crashed, which are skipped otherwise. Returns
+    ``None`` where none is left. A task whose process died may be claimed again.
     """
 
     def claim(session: Session) -> Task | None:
@@ -95,7 +95,7 @@ def claim_next(refresh_id: str, *, crashed: bool = False) -> Task | None:
 
 
 def finish(task: Task, reason: str | None, save: Callable[[Session], None]) -> None:
-    """Record a task's end, count it, and save what came of it, all in one transaction.
+    """Record a task's end, count it, and save its result, all in one transaction.
 
     ``reason`` is why it failed, or ``None``. Raises Superseded, with nothing written, when the task
     was taken over or its refresh has ended.
@@ -129,7 +129,7 @@ def finish(task: Task, reason: str | None, save: Callable[[Session], None]) -> N
 
 
 def release(task: Task) -> None:
-    """Hand a task that was interrupted back, unmeasured and unblamed."""
+    """Release an interrupted task, without counting a crash."""
     run_in_transaction(
         lambda session: session.execute(
             update(RefreshTask)
@@ -141,9 +141,9 @@ def release(task: Task) -> None:
 
 
 def withdraw(session: Session, github_id: int) -> None:
-    """End what an active refresh still has to do for a repository whose row goes.
+    """End an active refresh's task for a repository whose row is removed.
 
-    Whoever is at work on it finds its attempt outdated, and writes nothing.
+    A process that works on it finds its attempt outdated, and writes nothing.
     """
     withdrawn = session.scalars(
         update(RefreshTask)
@@ -192,7 +192,7 @@ def beat(tasks: Iterable[Task]) -> None:
 
 
 def rescue(refresh_id: str) -> int:
-    """Free the tasks whose process has died and give how many are now waiting."""
+    """Release the tasks whose process has died, and return how many are now waiting."""
 
     def free(session: Session) -> int:
         _free(session, refresh_id, older_than(RefreshTask.heartbeat_at, store.DEAD_AFTER))
@@ -202,9 +202,9 @@ def rescue(refresh_id: str) -> int:
 
 
 def take_over(refresh_id: str) -> bool:
-    """Take on a refresh whose processes have all died, and free the tasks that they held.
+    """Take over a refresh whose processes have all died, and release their tasks.
 
-    Tells whether it was there to be taken on: of several processes that try, one gets it.
+    Returns whether this call took it over: of several processes that try, one succeeds.
     """
 
     def take(session: Session) -> bool:
@@ -217,15 +217,15 @@ def take_over(refresh_id: str) -> bool:
 
 
 def count_waiting(refresh_id: str) -> int:
-    """Count the tasks that nobody has claimed."""
+    """Return the number of unclaimed tasks."""
     return run_in_transaction(lambda session: _count_waiting(session, refresh_id))
 
 
 def _free(session: Session, refresh_id: str, *which: ColumnElement[bool]) -> None:
-    """Put running tasks back among those that wait.
+    """Make running tasks wait again.
 
-    A task whose process died ``store.MAX_CRASHES`` times is given up as failed: whatever is in
-    that repository must not take every process down.
+    A task on which processes crashed ``store.MAX_CRASHES`` times fails, so that its repository
+    cannot crash every process.
     """
     lost = and_(
         RefreshTask.refresh_id == refresh_id, RefreshTask.state == TaskState.RUNNING, *which
