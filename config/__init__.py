@@ -189,7 +189,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "EXCLUDE_REPOSITORIES",
         None,
-        "none of these, comma-separated patterns over `owner/name`",
+        "not these, comma-separated patterns over `owner/name`",
         check.repository_patterns,
         "a comma-separated list of patterns such as owner/name or owner/*",
     ),
@@ -222,8 +222,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "ALLOWED_HOSTS",
         None,
-        "names that requests may ask for in `Host`, comma-separated; "
-        "a dot in front of one allows its subdomains",
+        "names that requests may have in `Host`, comma-separated; a leading dot allows subdomains",
         check.host_names,
         "a comma-separated list of host names or IPv4 addresses, without scheme or port",
         absent="any; under `python app.py` this machine's names",
@@ -239,8 +238,8 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "PRELOAD_CLOC",
         "true",
-        "compile cloc once and fork it for each count: fast for small repositories, 30 MB; "
-        "`false` starts it anew",
+        "compile cloc once and fork it for each count: fast for small repositories, takes 30 MB; "
+        "`false` starts it for each count",
         check.boolean,
         "true or false",
     ),
@@ -275,7 +274,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "REFRESH_TOKEN",
         None,
-        "when set, `POST /api/refresh` wants it as `Authorization: Bearer …`",
+        "when set, `POST /api/refresh` requires it as `Authorization: Bearer …`",
         check.token,
         "one word of ASCII letters, digits and punctuation",
         secret=True,
@@ -283,7 +282,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "GITHUB_WEBHOOK_SECRET",
         None,
-        "the secret of GitHub's webhook; when set, `POST /api/webhook/github` is there",
+        "secret of the GitHub webhook; turns `POST /api/webhook/github` on",
         check.printable,
         "the secret that the webhook has on GitHub",
         secret=True,
@@ -308,7 +307,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "GROWTH",
         "month",
-        "lines of code in the past: of each `month`, of each `year`, or `off`",
+        "lines of code in the past: for each `month`, for each `year`, or `off`",
         check.one_of(GrowthMode),
         "month, year or off",
     ),
@@ -358,8 +357,8 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "FETCH_CONCURRENCY",
         None,
-        "clones at once on one machine, those that are counted or wait for it included; "
-        "one of more than 32 MB takes the place of several",
+        "clones at once on one machine, including those being counted or waiting for it; "
+        "one of more than 32 MB counts as several",
         check.whole(1, 256),
         _range(1, 256),
         absent="8, or `REFRESH_CONCURRENCY` where that is more",

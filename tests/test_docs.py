@@ -307,6 +307,33 @@ def test_links_lead_somewhere(page: Path):
         assert not anchor or anchor in anchors_of(target), f"{name}#{anchor}"
 
 
+DOCUMENTS = [*PAGES, ROOT / "bench" / "README.md"]
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.parent.name + "/" + page.name)
+def test_files_in_documents_exist(page: Path):
+    named = set(re.findall(r"`([\w.-]+/[\w./-]+\.\w+)`", page.read_text()))
+    ours = {name for name in named if (ROOT / name.split("/")[0]).is_dir()}
+    assert [name for name in ours if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.parent.name + "/" + page.name)
+def test_commands_in_documents_exist(page: Path, plain_app: Flask):
+    text = page.read_text()
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
+    assert set(re.findall(r"\bmake ([a-z-]+)\b(?=[`\s])", _code(text))) <= set(targets)
+    commands = plain_app.cli.commands.keys()
+    assert set(re.findall(r"flask --app app ([\w-]+)", text)) <= commands
+    for module in re.findall(r"python -m ((?:bench|demo|tools)[\w.]*)", text):
+        path = ROOT / module.replace(".", "/")
+        assert path.is_dir() or path.with_suffix(".py").exists(), module
+
+
+def _code(text: str) -> str:
+    """Return the blocks and spans of code of a page."""
+    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.S))
+
+
 def test_readme_is_short():
     assert len(README.encode()) <= 10_000
 
