@@ -1,10 +1,10 @@
-"""Refresh back to back while workers, Redis and PostgreSQL are killed at random; then take stock.
+"""Refresh back to back while workers, Redis and PostgreSQL are killed at random; check the result.
 
     python -m bench.chaos [--minutes 10] [--seed 1] [--quick]
 
 Everything runs for real: gunicorn, a pool of workers, a Redis and a PostgreSQL of this run's own,
 git over HTTP. Between the faults repositories are pushed to. In the end all figures must be those
-of the oracle, which asks git and cloc by hand, the next refresh must run, and no file, process or
+of the oracle, which runs git and cloc itself, the next refresh must run, and no file, process or
 database connection may be left. The exit code is 1 where any of that does not hold.
 """
 
@@ -42,7 +42,7 @@ SWEPT_WITHIN = 90.0
 
 
 class Chaos:
-    """Hold the running product and what is done to it."""
+    """The running product, and the faults that are injected."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Chaos:
         self._worker = service.start_worker("--pool")
 
     def inject(self) -> None:
-        """Do one of the faults, drawn by chance."""
+        """Inject a fault, chosen at random."""
         faults: dict[str, Callable[[], None]] = {
             "a work-horse or program SIGKILLed": self._kill_one,
             "all workers SIGKILLed, their parent left": self._kill_workers,
@@ -100,7 +100,7 @@ class Chaos:
         self._note_ends()
 
     def settle(self) -> dict[str, Any]:
-        """Stop the faults, and give the refresh that brings everything up to date."""
+        """Stop the faults, and return the refresh that brings everything up to date."""
         if not descendants(self._worker.pid):
             self._worker = self.service.start_worker("--pool")
         deadline = time.monotonic() + ENDS_WITHIN
@@ -115,7 +115,7 @@ class Chaos:
             time.sleep(0.5)
 
     def wrong(self) -> list[str]:
-        """Name the figures that are not the oracle's."""
+        """Return the figures that differ from the oracle's."""
         measured = {row["name"]: row for row in self.service.get("/api/projects")}
         faults = []
         for name in sorted(self.world.repositories):
@@ -186,7 +186,7 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 def main() -> None:
-    """Run the faults, take stock, and print both."""
+    """Run the faults, check the result, and print both."""
     words = parser(__doc__)
     words.add_argument("--minutes", type=float, default=10.0)
     words.add_argument("--seed", type=int, default=1)
@@ -222,7 +222,7 @@ def main() -> None:
         with serving(environment, Path(folder) / "service") as service:
             service.start_web()
             wrong = _run(Chaos(service, redis, postgres, world, chance), minutes)
-            wrong += _take_stock(service, postgres, url)
+            wrong += _check_result(service, postgres, url)
     for line in wrong:
         print(f"WRONG: {line}")
     print("nothing is wrong" if not wrong else f"{len(wrong)} things are wrong")
@@ -259,8 +259,8 @@ def _run(chaos: Chaos, minutes: float) -> list[str]:
     return wrong
 
 
-def _take_stock(service: Service, postgres: PostgresServer, url: str) -> list[str]:
-    """Let the last sweep come, end the processes in the ordinary way, name what they leave."""
+def _check_result(service: Service, postgres: PostgresServer, url: str) -> list[str]:
+    """Wait for the last sweep, end the processes normally, and return what they leave."""
     deadline = time.monotonic() + SWEPT_WITHIN
     while service.leftovers() and time.monotonic() < deadline:
         time.sleep(1)

@@ -1,10 +1,10 @@
-"""How long pictures take that are made anew, up to those of twenty years.
+"""The time of drawing pictures without a cache, up to those of twenty years.
 
     python -m bench.charts [--quick]
 
-Each is made from plain data, as a file with its own styles, by turns with a year's calendar, which
-is the measure for all. The goal is 50 ms for the pictures of twenty years; how much of it each
-takes is told by the CPU seconds, so that another program on the machine does not count.
+Each is drawn from plain data, as a file with its own styles, by turns with a year's calendar, to
+which all are compared. The goal is 50 ms for the pictures of twenty years, in CPU seconds, so that
+other programs on the machine do not count.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROUNDS, QUICK_ROUNDS = 100, 5
 
 
 def pictures() -> dict[str, Callable[[], str]]:
-    """Return what makes each picture, the measure first."""
+    """Return the functions that draw the pictures, the reference first."""
     commits, year = days(20), LAST - timedelta(days=364)
     months, projects = growth(240, list(LANGUAGES)), growth(240, [f"p{n}" for n in range(100)])
     card = charts.Card("redis-py", FIGURES, LANGUAGES, range(12))

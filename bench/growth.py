@@ -26,7 +26,7 @@ LARGE = 1 << 15  # MB
 
 @dataclass(frozen=True)
 class Comparison:
-    """Hold what the two ways gave for a repository."""
+    """The results of both ways for a repository."""
 
     name: str
     months: int
@@ -45,7 +45,7 @@ def options() -> Options:
 
 
 def compare(name: str, path: Path, every: int) -> Comparison:
-    """Measure the growth of a repository, then check out and count every so manyth commit of it."""
+    """Measure a repository's growth, then check out and count every nth of its commits."""
     counted = 0
     count_blobs = blobs.count_blobs
 
@@ -70,7 +70,7 @@ def compare(name: str, path: Path, every: int) -> Comparison:
 
 
 def differences(path: Path, snapshots: list[Snapshot]) -> list[str]:
-    """Return the periods whose commit cloc counts otherwise, in a checkout of its own."""
+    """Return the periods whose commit cloc counts differently in a checkout."""
     found = []
     cloc = find_cloc(None, os.environ["PATH"])
     with temporary_workspace() as folder:

@@ -1,4 +1,4 @@
-"""Weigh the refresh of new commits against a first measurement: bytes and seconds."""
+"""Compare the refresh of new commits with a first measurement: bytes and seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "long"
 
 @dataclass(frozen=True)
 class Measured:
-    """Hold one measurement's seconds and CPU seconds, and whether it was an increment."""
+    """One measurement's seconds and CPU seconds, and whether it was an increment."""
 
     wall: float
     cpu: float

@@ -1,4 +1,4 @@
-"""Many clients read while refreshes run: what goes wrong, and how long answers take.
+"""Load test: many clients read while refreshes run; errors and latencies.
 
 `python -m bench.load` sends 10,000 requests from 64 clients, spread evenly over all routes that
 read, to a real gunicorn while real workers measure everything over and over; on each engine. One
@@ -28,10 +28,10 @@ from tests.support.service import Service
 
 CLIENTS = 64
 REPOSITORIES = 60
-# A run that has not come to its end by then is ended as it is, and says so.
+# A run that has not ended by then is stopped and reports it.
 LIMIT = 300.0
-# Ours: a request unanswered for so long counts as failed.
-PATIENCE = 30.0
+# The client's: a request unanswered for so long counts as failed.
+TIME_LIMIT = 30.0
 TROUBLE = ("Traceback", "locked", " ERROR ", "does not answer", "took over")
 
 
@@ -39,13 +39,13 @@ class Patient(Service):
     """Start the programs as the Procfile does, with nothing shortened."""
 
     def arguments(self, *command: str) -> list[str]:
-        """Say how Python is to start a program."""
+        """Return Python's arguments that start a program."""
         return ["-m", *command] if command[0] == "gunicorn" else list(command)
 
 
 @dataclass
 class Tally:
-    """Count what the clients saw: seconds of each answer by route, and whatever went wrong."""
+    """The clients' results: seconds of each answer by route, and errors."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Tally:
 
 
 class Refresher:
-    """Ask for a forced refresh whenever none is under way, in a thread, until told to stop."""
+    """A thread that requests a forced refresh whenever none is under way, until stopped."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -84,7 +84,7 @@ class Refresher:
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> str | None:
-    """Send one request on an open connection; give what is wrong with the answer, if anything."""
+    """Send one request on an open connection; return the answer's fault, or None."""
     writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
@@ -97,12 +97,12 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: 
 
 
 async def client(port: int, work: Iterator[tuple[str, str]], tally: Tally) -> None:
-    """Take requests from the common pile, one after another, on a connection kept open."""
+    """Take requests from the shared queue, one after another, on one connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
     for route, path in work:
         started = time.perf_counter()
         try:
-            fault = await asyncio.wait_for(ask(reader, writer, path), PATIENCE)
+            fault = await asyncio.wait_for(ask(reader, writer, path), TIME_LIMIT)
         except (OSError, EOFError, ValueError, TimeoutError) as error:
             fault = f"{type(error).__name__} {error}"
             writer.close()
@@ -112,12 +112,12 @@ async def client(port: int, work: Iterator[tuple[str, str]], tally: Tally) -> No
 
 
 async def attack(port: int, work: Iterator[tuple[str, str]], tally: Tally) -> None:
-    """Let all clients work the pile off."""
+    """Run all clients until the queue is empty."""
     await asyncio.gather(*(client(port, work, tally) for _ in range(CLIENTS)))
 
 
 def pile(service: Service, count: int) -> Iterator[tuple[str, str]]:
-    """Spread requests evenly over the routes that read, and those over what there is."""
+    """Return requests spread evenly over the routes that read and their arguments."""
     names = [project["name"] for project in service.get("/api/projects")]
     job = service.newest()["id"]
     deadline = time.monotonic() + LIMIT
@@ -138,12 +138,12 @@ def pile(service: Service, count: int) -> Iterator[tuple[str, str]]:
 
 
 def percentile(sorted_seconds: list[float], part: float) -> float:
-    """Give the value below which a part of the values lies, in milliseconds."""
+    """Return the value below which a part of the values lies, in milliseconds."""
     return 1000 * sorted_seconds[min(len(sorted_seconds) - 1, int(len(sorted_seconds) * part))]
 
 
 def run(engine: str, url: str, stage: Stage, redis_url: str, folder: Path, count: int) -> bool:
-    """Load one engine, print what came of it, and tell whether all went well."""
+    """Load one engine, print the result, and return whether there was no error."""
     settings = environment(stage.api_url, stage.token, url, REDIS_URL=redis_url)
     service = Patient(settings, folder)
     tally = Tally()

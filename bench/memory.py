@@ -1,4 +1,4 @@
-"""Take the peak memory of the product's own process: a huge history, and many repositories."""
+"""The peak memory of the product's own process: a huge history, and many repositories."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Time the first refresh over a network: a git server far away, and little from each connection.
+"""Time the first refresh over a network with latency and a limited rate per connection.
 
-Against the obvious script, and against the floor: the larger of what the CPU and the network cannot
-do without. In one process, and in a pool of RQ workers.
+Compared with the obvious script and the floor, which is the larger of the least time that the CPU
+and the network need; in one process, and in a pool of RQ workers.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ LATENCY = 0.15
 RATE = 2_000_000
 SUFFIXES = (".py", ".js", ".c", ".go", ".rb", ".java")
 EVERY = 0.2
-"""Seconds between two looks at the memory."""
+"""Seconds between two samples of the memory."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Hold one way's seconds, CPU seconds of git and cloc, peak MB, and what the servers did."""
+    """One way's seconds, CPU seconds of git and cloc, peak MB, and what the servers did."""
 
     seconds: float
     programs: float
@@ -45,7 +45,7 @@ class Run:
 
 
 class Memory:
-    """Watch the memory of all processes that are started meanwhile, in MB."""
+    """The peak memory of all processes that are started meanwhile, in MB."""
 
     def __init__(self) -> None:
         self.peak = 0.0
@@ -68,7 +68,7 @@ class Memory:
 
 
 def _proportional_mb(pid: int) -> float:
-    """Return a process's memory, where what processes share is divided among them."""
+    """Return a process's proportional memory (PSS), in MB."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -96,7 +96,7 @@ def about_a_megabyte(root: Path, count: int) -> list[tuple[str, str, int]]:
 
 
 class Ways:
-    """Do the same work in each way, on one stage."""
+    """The ways of doing the same work, on one stage."""
 
     def __init__(self, stage: Stage, names: list[str], folder: Path, fetches: int | None) -> None:
         self._stage = stage
@@ -151,7 +151,7 @@ def network_floor(listed: list[tuple[str, str, int]], script: Run) -> float:
 
 
 def report(rounds: list[dict[str, Run]], network: float) -> None:
-    """Print what each way took and its ratios, all of them medians."""
+    """Print each way's cost and ratios as medians."""
     names = list(rounds[0])
     print_table(
         f"First refresh over a network, medians of {len(rounds)} rounds",

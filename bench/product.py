@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Refreshed:
-    """Hold what a refresh came to: its cost, peak memory in MB, how many repositories, figures.
+    """The result of a refresh: its cost, peak memory in MB, number of repositories, figures.
 
     The figures are (commits, churn, lines of code) by name.
     """
@@ -30,7 +30,7 @@ class Refreshed:
 
 
 def environment(api_url: str, token: str, database: str, **more: str) -> dict[str, str]:
-    """Return the product's environment: nothing left out, nothing by the clock or behind."""
+    """Return the product's environment: nothing left out, no schedule and no growth."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
@@ -58,7 +58,7 @@ def start(settings: Mapping[str, str]) -> Flask:
 
 
 def refresh(settings: Mapping[str, str], *, forced: bool = False) -> Refreshed:
-    """Refresh in this process, which must be a new one, and tell what it cost."""
+    """Refresh in this process, which must be a new one, and return the result."""
     app = start(settings)
     with app.app_context():
         return refresh_again(app, forced=forced)

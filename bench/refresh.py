@@ -1,7 +1,7 @@
 """Time the first refresh of many mid-sized repositories.
 
-Against the obvious script, which clones, counts and reads one repository after another, and
-against the floor: the CPU seconds that git and cloc cannot do without, spread over all cores.
+Compared with the obvious script, which clones, counts and reads one repository after another, and
+with the floor: the CPU seconds of git and cloc, divided by the cores.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Figures = dict[str, tuple[int, int, int]]
 
 @dataclass(frozen=True)
 class Run:
-    """Hold one way's cost, and the CPU seconds that the servers spent on it."""
+    """One way's cost, and the CPU seconds that the servers spent on it."""
 
     cost: Cost
     served: float
@@ -32,7 +32,7 @@ class Run:
 
 
 def run_script(folder: Path, urls: dict[str, str]) -> tuple[Cost, Figures]:
-    """Do what everybody would write first, and add up what the programs say."""
+    """Run the obvious script: clone, count and read each repository, and sum the output."""
     meter = Meter()
     figures = {}
     for name, url in urls.items():
@@ -115,7 +115,7 @@ def report(pairs: list[tuple[Run, Run]], repositories: int) -> None:
 
 
 def given(root: Path, paths: list[Path]) -> list[tuple[str, str, int]]:
-    """Serve repositories that are there already."""
+    """Serve existing repositories."""
     root.mkdir(parents=True)
     listed = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""Repositories for the benchmarks: made up, always the same, packed as a host packs them."""
+"""Made-up repositories for the benchmarks, the same in every run, packed as on a host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUFFIXES = (".py", ".js", ".c", ".go", ".rb", ".java")
 def mid_sized(root: Path, count: int, scale: float = 1.0) -> list[tuple[str, str, int]]:
     """Make repositories that take about 0.5 to 3 seconds each to clone, count and read.
 
-    Gives for each its name, the bare repository's, and GitHub's size of it in KB.
+    Returns each one's name, bare repository, and GitHub's size in KB.
     """
     chance = random.Random(24)
     listed = []
@@ -65,7 +65,7 @@ def long_lived(root: Path, name: str, commits: int) -> RepoBuilder:
 
 
 def pack(bare: Path) -> None:
-    """Pack a repository as a host does, once, so that to serve it costs little."""
+    """Pack a repository as a host does, so that serving it costs little."""
     run_git(bare, "repack", "-a", "-d", "-q", "--write-bitmap-index")
     run_git(bare, "config", "uploadpack.allowFilter", "true")
 

@@ -1,12 +1,12 @@
-"""What an answer costs the web process, against a bare Flask route that sends the same bytes.
+"""The cost of an answer in the web process, compared with a bare Flask route of the same bytes.
 
 `python -m bench.serving` fills a database with 30, 200, 1,000 and 10,000 projects, on SQLite and
 on PostgreSQL, and serves it by one real gunicorn worker with the settings of `gunicorn.conf.py`.
-Beside it the same gunicorn serves a Flask application with one route that returns the same bytes
-and does nothing else. Both are asked in turn, in short slices, on connections that are kept open.
+The same gunicorn serves a Flask application with one route that returns the same bytes and does
+nothing else. Both get requests by turns, in short slices, on connections that are kept open.
 
-Printed are the ratios of the bare route's cost to ours: of CPU seconds for each request, which
-other work on the machine hardly touches, and of requests in a second. Above 1 ours is cheaper.
+It prints the ratios of the bare route's cost to ours: of CPU seconds per request, which other work
+on the machine hardly affects, and of requests per second. Above 1 ours is cheaper.
 """
 
 from __future__ import annotations
@@ -187,14 +187,14 @@ def serving(module: str, settings: Mapping[str, str], folder: Path, probe: str) 
 
 @dataclass(frozen=True)
 class Cost:
-    """What requests cost: CPU seconds of the worker for one, and how many in a second."""
+    """The cost of requests: the worker's CPU seconds for one, and requests per second."""
 
     cpu: float
     rate: float
 
 
 def spend(server: Server, path: str, headers: Headers, seconds: float, status: int) -> Cost:
-    """Ask for something over and over, and return what it cost."""
+    """Send a request repeatedly, and return its cost."""
     connections = [Connection(server.port) for _ in range(CONNECTIONS)]
     for connection in connections:
         assert connection.ask(path, headers)[0] == status
@@ -239,7 +239,7 @@ def compare(
 
 
 def prepare(ours: Server, folder: Path) -> Iterator[tuple[Case, Headers, int]]:
-    """Fetch each answer once, and leave it for the bare route to send."""
+    """Fetch each answer once, and store it for the bare route."""
     for number, case in enumerate(CASES):
         connection = Connection(ours.port)
         plain = [header for header in case.headers if header[1] != "ETAG"]

@@ -19,9 +19,9 @@ PUSHED = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Served:
-    """Hold what has been served: API calls, fetches of objects, all requests to git, bytes, CPU.
+    """The work of the servers: API calls, fetches of objects, all requests to git, bytes, CPU.
 
-    `busiest` is the most fetches that were answered at once.
+    `busiest` is the largest number of concurrent fetches.
     """
 
     calls: int
@@ -59,7 +59,7 @@ class Stage:
         self._ask("add", list(repositories))
 
     def touch(self, name: str) -> None:
-        """Let a repository appear as pushed to just now."""
+        """Set a repository's time of the last push to now."""
         self._ask("touch", name)
 
     def wait_before_answers(self, latency: float) -> None:
@@ -113,7 +113,7 @@ class _Servers:
         )
 
     def _settle(self) -> None:
-        # A child that is not reaped yet is in no account of CPU seconds.
+        # The CPU seconds of a child count once it is reaped.
         deadline = time.monotonic() + 10
         while self.git.children and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What a process takes that has started and does nothing, against its libraries alone.
+"""The cost of an idle process of each kind, compared with its libraries alone.
 
 `python -m bench.startup` prints, for one process of each kind, its resident memory, its share of
 what it has in common with others (PSS) and its CPU seconds: an interpreter with the six libraries
@@ -36,7 +36,7 @@ LIBRARIES = "import flask, flask_sqlalchemy, flask_cors, flask_limiter, redis, r
 WAIT = 600
 GOAL = 1.15
 
-# What the variable parts of the routes are asked with.
+# The values of the variable parts of the routes.
 PARTS = {
     "<path:name>": ("project-00000", "all"),
     "<name>": ("project-00000",),
@@ -50,7 +50,7 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Taken:
-    """Hold what a process has taken: resident MB, proportional MB, CPU seconds."""
+    """A process's cost: resident MB, proportional MB, CPU seconds."""
 
     resident: float
     proportional: float
@@ -58,7 +58,7 @@ class Taken:
 
 
 def measure(pid: int) -> Taken:
-    """Read what a process has taken up to now."""
+    """Return a process's cost up to now."""
     process = psutil.Process(pid)
     memory, times = process.memory_full_info(), process.cpu_times()
     return Taken(memory.rss / 1e6, memory.pss / 1e6, times.user + times.system)
@@ -135,10 +135,10 @@ def measure_worker(settings: dict[str, str], folder: Path, redis: Redis) -> tupl
         waiting = measure(process.pid)
         with _sleeping_job(redis):
             _wait_for(process.children)
-            (horse,) = process.children()
+            (work_horse,) = process.children()
             # It has begun the job as soon as it sleeps.
-            _wait_for(lambda: horse.status() == psutil.STATUS_SLEEPING)
-            return waiting, measure(horse.pid)
+            _wait_for(lambda: work_horse.status() == psutil.STATUS_SLEEPING)
+            return waiting, measure(work_horse.pid)
 
 
 @contextmanager
@@ -180,7 +180,7 @@ def main() -> None:
         libraries = measure_often(LIBRARIES, settings, rounds)
         imported = measure_often("import app", settings, rounds)
         ready, answered = measure_web(settings, folder)
-        worker, horse = measure_worker(settings, folder, client)
+        worker, work_horse = measure_worker(settings, folder, client)
     print(machine())
     print_table(
         f"Processes at rest (goal for `import app` and the worker of gunicorn: ≤ {GOAL})",
@@ -200,7 +200,7 @@ def main() -> None:
                 ("gunicorn's worker, ready", ready),
                 ("the same, every GET answered", answered),
                 ("RQ's worker", worker),
-                ("its work-horse", horse),
+                ("its work-horse", work_horse),
             )
         ],
     )

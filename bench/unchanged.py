@@ -13,13 +13,13 @@ from bench.repositories import make
 from bench.stage import Served, Stage
 from tests.support.postgres_server import PostgresServer
 
-# GitHub itself takes longer for a page; without any, what is timed is this machine's loopback.
+# GitHub itself takes longer for a page; without a delay only loopback is timed.
 LATENCIES = (0.0, 0.05, 0.2)
 
 
 @dataclass(frozen=True)
 class Times:
-    """Hold the seconds of listings and of refreshes that took turns in one process."""
+    """The seconds of listings and refreshes, run by turns in one process."""
 
     listings: list[float]
     refreshes: list[float]
@@ -45,7 +45,7 @@ def take_turns(settings: dict[str, str], rounds: int) -> Times:
 def run(
     stage: Stage, settings: dict[str, str], rounds: int
 ) -> tuple[Served, list[tuple[float, Times]]]:
-    """Refresh for the first time, once more to count what is asked, then often for the clock."""
+    """Refresh for the first time, once more to count requests, then often to time it."""
     in_process(refresh, settings)
     stage.served()
     in_process(refresh, settings)
@@ -61,7 +61,7 @@ def run(
 def report(
     engine: str, repositories: int, served: Served, timed: list[tuple[float, Times]]
 ) -> None:
-    """Print what an unchanged refresh asks for and how long it takes."""
+    """Print the requests and the time of an unchanged refresh."""
     print_table(
         f"Unchanged refresh of {repositories} repositories, {engine}",
         ["", "measured", "goal"],

@@ -1,4 +1,4 @@
-"""What the tests stand on: real git, Redis and databases, and an app built on them."""
+"""The fixtures of all tests: real git, Redis and databases, and an app built on them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes long unless asked for; skip what needs a program that is missing."""
+    """Deselect long tests without --long; skip tests whose programs are missing."""
     if not config.getoption("long"):
         left_out = [item for item in items if takes_long(item)]
         config.hook.pytest_deselected(items=left_out)
@@ -82,14 +82,14 @@ def git_server(tmp_path: Path) -> Iterator[GitServer]:
 
 @pytest.fixture
 def github_api() -> Iterator[GitHubApi]:
-    """A stand-in for GitHub's API of the test's own, without repositories."""
+    """A fake of GitHub's API of the test's own, without repositories."""
     with GitHubApi() as api:
         yield api
 
 
 @pytest.fixture
 def world(tmp_path: Path, git_server: GitServer, github_api: GitHubApi) -> World:
-    """An account without repositories on the git server and the API stand-in."""
+    """An account without repositories on the git server and the fake API."""
     git_server.token = github_api.token
     return World(tmp_path / "world", git_server, github_api)
 
@@ -198,7 +198,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def environment(database_url: str, github_api: GitHubApi) -> dict[str, str]:
     """The environment that `app` is built in; a test may change it before it asks for `app`.
 
-    Nothing runs by the clock or after a refresh, and refreshes may follow each other at once.
+    Nothing runs by the clock or after a refresh, and refreshes may follow each other immediately.
     """
     return {
         "PATH": os.environ.get("PATH", os.defpath),

@@ -55,7 +55,7 @@ def test_the_document_names_every_input():
 
 @pytest.fixture
 def runner_environment(world: World) -> dict[str, str]:
-    """What GitHub sets on a runner, with the stand-in's address."""
+    """What GitHub sets on a runner, with the fake's address."""
     world.add("alpha")
     world.add("beta", commits=5)
     world.add(SECRET, private=True)

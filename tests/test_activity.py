@@ -1,4 +1,4 @@
-"""Activity: what the database adds up, and what is told from the days."""
+"""Activity: the sums of the database, and what is computed from the days."""
 
 from __future__ import annotations
 

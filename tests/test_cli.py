@@ -1,4 +1,4 @@
-"""The commands, as somebody at a terminal uses them."""
+"""The commands of the terminal."""
 
 from __future__ import annotations
 

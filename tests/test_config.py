@@ -1,4 +1,4 @@
-"""What the settings accept, what they refuse, and what they say then."""
+"""The settings: accepted and refused values, and their messages."""
 
 from __future__ import annotations
 

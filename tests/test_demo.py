@@ -1,4 +1,4 @@
-"""`python -m demo`: a made-up account, the real service, and nothing left of them afterwards."""
+"""`python -m demo`: a made-up account, the real service, and nothing is left of them afterwards."""
 
 from __future__ import annotations
 

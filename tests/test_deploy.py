@@ -123,7 +123,7 @@ def test_the_guide_names_only_files_that_exist():
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 def test_systemd_accepts_the_units(tmp_path: Path):
-    # The programs are not there on this machine; systemd asks for that.
+    # systemd checks that the programs exist, which they do not on this machine.
     text = "\n".join(unit.read_text() for unit in [*UNITS, COMMON])
     folder = tmp_path / "opt"
     (folder / ".venv/bin").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""README.md, API_DOCUMENTATION.md and openapi.yaml say what the code does and leave nothing out."""
+"""README.md, API_DOCUMENTATION.md and openapi.yaml agree with the code and are complete."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def layers() -> list[list[str]]:
 
 
 def modules() -> list[Path]:
-    """Give the files of the program itself."""
+    """Return the files of the program itself."""
     ours = [*ROOT.glob("*.py"), *ROOT.glob("*/**/*.py")]
     outside = ("tests", "bench", "tools", "migrations", "build", "docs")
     return [
@@ -256,7 +256,7 @@ def modules() -> list[Path]:
 
 
 def imported_by(path: Path) -> set[str]:
-    """Give the first part of the name of everything that a module imports."""
+    """Return the first part of the name of everything that a module imports."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

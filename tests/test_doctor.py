@@ -1,4 +1,4 @@
-"""`flask doctor` in front of real faults: each line ok or what to do, and no secret in any."""
+"""`flask doctor` with real faults: each line is ok or says what to do, without secrets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Said(NamedTuple):
     lines: dict[str, tuple[bool, str]]
 
     def fault(self) -> tuple[str, str]:
-        """Give the name and the text of the one part that is amiss."""
+        """Return the name and the text of the one part that is amiss."""
         assert self.code == 1, self.lines
         ((name, said),) = [(name, said) for name, (ok, said) in self.lines.items() if not ok]
         return name, said

@@ -1,4 +1,4 @@
-"""Growth as it is read: months added up over projects, repeated, cut and divided."""
+"""Reading growth: months summed over projects, repeated, cut and divided."""
 
 from __future__ import annotations
 

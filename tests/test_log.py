@@ -1,4 +1,4 @@
-"""What log lines look like and what they say they are about, in the processes of the service."""
+"""The format and the context of log lines, in the processes of the service."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def lines_of(service: Service) -> list[dict[str, Any]]:
 
 
 def refresh_on(service: Service) -> str:
-    """Have the workers refresh, and give the refresh's id."""
+    """Have the workers refresh, and return the refresh's id."""
     service.start_worker()
     service.start_web()
     assert service.post().status_code == 202

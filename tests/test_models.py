@@ -1,4 +1,4 @@
-"""What is stored comes back whole on both engines, and looks as clients know it."""
+"""Stored values are read unchanged on both engines, and have the clients' form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where private repositories may be told of: a canary's name, commit and URL must come out nowhere.
+"""Private repositories: a canary's name, commit and URL must not leak anywhere.
 
 Logs are those of real processes, at their ordinary level, INFO.
 """
@@ -66,7 +66,7 @@ def assert_untold(world: World, told: str) -> None:
 
 @contextlib.contextmanager
 def client_of(environment: Mapping[str, str], **variables: str) -> Iterator[FlaskClient]:
-    """Give a client of an app of its own, so that the variables may change between two."""
+    """Return a client of an app of its own, so that the variables may change between two."""
     app: Flask = create_app({**environment, **variables})
     prepare(app)
     try:
@@ -78,7 +78,7 @@ def client_of(environment: Mapping[str, str], **variables: str) -> Iterator[Flas
 
 
 def everything(client: FlaskClient) -> str:
-    """Fetch all that can be fetched, and give it with its headers."""
+    """Fetch all that can be fetched, and return it with its headers."""
     names = [project["name"] for project in client.get("/api/projects").get_json()]
     jobs = [job["id"] for job in client.get("/api/refresh/jobs").get_json()]
     paths = [*READS, "/nowhere", *(path.format(CANARY) for path in OF_THE_CANARY)]
@@ -280,7 +280,7 @@ def test_a_row_that_the_database_refuses_is_quoted_nowhere(
     prepare(app)
     condition = "loc IS NULL OR " if refused == "figures" else ""
     with app.app_context():
-        # PostgreSQL says which row it refuses, with all its values.
+        # PostgreSQL quotes the row that it refuses.
         db.session.execute(
             text(f"ALTER TABLE project ADD CHECK ({condition} name NOT LIKE 'zq-canary%')")
         )

@@ -55,7 +55,7 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 def failure(program: str, environment: dict[str, str]) -> str:
-    """Start a program that cannot start, and give the one line that it says beside its log."""
+    """Start a program that cannot start, and return the one line that it says beside its log."""
     ended = subprocess.run(
         [sys.executable, *PROGRAMS[program]],
         cwd=ROOT,

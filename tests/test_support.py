@@ -1,4 +1,4 @@
-"""The servers and repositories that the other tests stand on do what they promise."""
+"""The servers and repositories of tests.support work as documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections: readers and writers side by side, restarts, forks, hostile moments."""
+"""Connections: concurrent readers and writers, restarts, forks, locks."""
 
 from __future__ import annotations
 

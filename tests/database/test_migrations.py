@@ -1,4 +1,4 @@
-"""Any database that an earlier release may have left is migrated to the current schema, whole."""
+"""A database of any earlier release is migrated to the current schema with every row."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_messages_of_the_first_release_that_may_hold_a_secret_are_withheld(first
             "the message of an earlier release is not shown: it may not be safe to show"
         )
         assert harmless.explain(PrivateMode.SHOW) == "rate limited"
-        # Nobody knows whether it names a private repository.
+        # It is not known whether it names a private repository.
         assert harmless.explain(PrivateMode.COUNT) == (
             "the message of an earlier release is not shown"
         )
@@ -312,5 +312,5 @@ def test_refreshes_of_an_earlier_release_are_bounded(empty_database_url):
         assert message.startswith("30 of 31 repositories could not be measured")
         assert message.endswith("and 10 more")
         assert len(message) < 11_000
-        # Only of the first release nobody knows whether a message names a private repository.
+        # Only messages of the first release may name a private repository.
         assert db.session.get_one(RefreshJob, "0001").explain(PrivateMode.HIDE) == "rate limited"

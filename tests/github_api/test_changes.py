@@ -1,4 +1,4 @@
-"""What changes on GitHub, or is odd there, while a refresh runs: names, pushes, addresses."""
+"""Changes and inconsistencies on GitHub while a refresh runs: names, pushes, addresses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_names_swapped_between_the_listing_and_the_clone_are_put_right(
 ):
     world.add("alpha", commits=3)
     world.add("beta", commits=5)
-    # Git's host knows of the swap already, the listing does not yet.
+    # The git server has the swapped names already, the listing does not.
     alpha, beta, spare = (world.git.path(name) for name in ("alpha", "beta", "spare"))
     for here, there in ((alpha, spare), (beta, alpha), (spare, beta)):
         here.rename(there)
@@ -179,7 +179,7 @@ def test_measuring_leaves_no_descriptor_and_no_thread_behind(
     world.add("empty", commits=0)
     refresh(client)
     before = _held()
-    # What is measured costs a clone and a count; what is asked of GitHub in vain, a few requests.
+    # A measurement costs a clone and a count; a wrong guess about GitHub, a few requests.
     for name, times in (("alpha", measured), ("broken", asked_in_vain), ("empty", asked_in_vain)):
         for number in range(times):
             world.api.add(f"{name}{number}", world.git.url(name))

@@ -1,4 +1,4 @@
-"""What GitHub does to a refresh: refusals, limits, errors, blocked and vanished repositories."""
+"""Faults of GitHub during a refresh: refusals, limits, errors, blocked and deleted repositories."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failed(client: FlaskClient, query: str = "") -> str:
-    """Ask for a refresh that fails, and give the reason that the public is told."""
+    """Request a refresh that fails, and return the public reason."""
     answer = client.post("/api/refresh" + query)
     assert answer.status_code == 502, answer.get_json()
     job: dict[str, Any] = client.get("/api/refresh/jobs").get_json()[0]
@@ -110,7 +110,7 @@ def test_a_quota_used_up_in_mid_refresh_keeps_what_is_measured(
     for project in lacking:
         assert re.search("languages .*: rate limited until", project["stale_reason"])
         assert project["languages"] == {}
-    # One was refused; the others were not asked for any more.
+    # One was refused; the others were not requested any more.
     assert len(world.api.requests) == 3
 
     world.api.limit_rate(5000)
@@ -263,5 +263,5 @@ def test_a_repository_deleted_between_two_pages_takes_no_other_with_it(
     refresh(client)
 
     assert sorted(projects(client)) == ["first", "shifted"]
-    # It looked twice before it believed it.
+    # The listing was fetched twice.
     assert len(world.api.requests) == calls + 4

@@ -604,7 +604,7 @@ def test_following_a_rename_logs_no_name(
 def test_the_token_is_not_logged_even_for_debugging(
     api: GitHubApi, github: GitHub, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # An application made by another test may have quietened these.
+    # An application of another test may have set their levels.
     for name in ("", "github", "urllib3"):
         caplog.set_level(logging.DEBUG, logger=name)
     github.fetch_repositories()
@@ -623,7 +623,7 @@ def test_a_malformed_token_is_refused_without_being_repeated(api: GitHubApi, tok
 def test_an_error_of_the_caller_passes_through_and_leaves_the_client_usable(
     api: GitHubApi, github: GitHub
 ) -> None:
-    # As a job's timeout does, which is raised wherever the job has got to.
+    # Like a job's timeout, which is raised at any point of the job.
     class TimeIsUp(Exception):
         pass
 

@@ -1,4 +1,4 @@
-"""Whose commits are whose: equal to `git log --author`, kept over increments."""
+"""The authors of commits: equal to `git log --author`, over increments, too."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ OWN = {
 
 
 class Crowd(RepoBuilder):
-    """Build a repository whose commits have authors at random."""
+    """A repository whose commits have random authors."""
 
     chance = random.Random(0)
 
@@ -76,7 +76,7 @@ def without_count(tmp_path: Path) -> Options:
 
 
 def only_own(figures: Figures) -> Figures:
-    """Give figures whose history is the part that is own."""
+    """Return figures whose history is the part that is own."""
     history, own = figures.history, figures.history.own
     assert own is not None
     assert sum(day.commits for day in own.days.values()) <= own.commits
@@ -108,7 +108,7 @@ def test_random_histories(chunk, tmp_path: Path, without_count, monkeypatch):
             sums.take(only_own(figures))
             truth = ask(str(repo.path), tmp_path, count=False, authors=OWN[patterns])
             assert sums.truth is not None
-            # When the first and the last commit were is kept for all commits alone.
+            # The times of the first and last commit are stored for all commits only.
             known = replace(sums.truth, first=truth.first, last=truth.last)
             assert known == truth, f"seed {seed}"
             assert bots == count_bots(str(repo.path), tmp_path), f"seed {seed}"

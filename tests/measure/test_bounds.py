@@ -1,4 +1,4 @@
-"""A small repository that unfolds into something huge fails in words, and costs little."""
+"""A small repository with a huge checkout fails with a reason, and costs little."""
 
 from __future__ import annotations
 

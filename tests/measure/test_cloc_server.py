@@ -1,4 +1,4 @@
-"""A preloaded cloc counts what cloc counts, within the same limits, and leaves nothing."""
+"""A preloaded cloc counts what cloc counts, within the same limits, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.needs_cloc
 ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
 ROOT = Path(__file__).parents[2]
 MEMORY_MB = 100
-# Tells its own number and that of a child, which outlives it unless somebody sees to that.
+# Prints its own process id and that of a child, which outlives it unless it is killed.
 SPIN = """
 my $child = fork;
 if (!$child) { sleep 60; exit }

@@ -1,4 +1,4 @@
-"""Cloning stays safe, and ends in plain words, whatever the server or the repository does."""
+"""Cloning is safe, and fails with a reason, whatever the server or the repository does."""
 
 from __future__ import annotations
 
@@ -344,7 +344,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run(mounting, capture_output=True).returncode:
         pytest.skip("no small file system can be mounted here")
     yield folder
-    # Lazily: a program that was ended a moment ago may still stand in it.
+    # Lazily: a program that has just ended may still be in the list.
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
@@ -529,7 +529,7 @@ def test_changed_attributes_mean_everything(repo, url, scratch):
 
 
 def test_a_server_without_shallow_clones_means_everything(repo, scratch, tmp_path):
-    # The simplest server: files, listed by `git update-server-info`.
+    # A dumb server: files, listed by `git update-server-info`.
     old = repo.head
     repo.commit({"c.py": b"1\n"})
     run_git(repo.bare(tmp_path / "files" / "plain.git"), "update-server-info")
@@ -545,4 +545,4 @@ def test_a_server_without_shallow_clones_means_everything(repo, scratch, tmp_pat
 
 class QuietFiles(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""The parser of git log's output: edges of chunks, deceiving names, dates, memory."""
+"""The parser of git log's output: chunk borders, misleading names, dates, memory."""
 
 from __future__ import annotations
 

@@ -31,14 +31,14 @@ def tree(tmp_path: Path) -> Path:
     (folder / "src").mkdir(parents=True)
     (folder / "src" / "a.py").write_text("import os\n\n# comment\nprint(os.name)\n")
     (folder / "src" / "b.py").write_text('"""Docstring."""\nx = 1\ny = [\n    2,\n]\n')
-    # pygount takes a line of brackets alone for none of code; cloc does not.
+    # pygount does not count a line of brackets alone as code; cloc does.
     (folder / "c.c").write_text("int main(void) {\n    return 0; /* done */\n}\n")
     return folder
 
 
 @pytest.fixture
 def stub(tmp_path: Path):
-    """Return a function that makes a cloc of one's own and gives the options to use it."""
+    """Return a function that writes a cloc script and returns the options to use it."""
 
     def make(script: str, **changes: object) -> Options:
         program = tmp_path / "stub-cloc"
@@ -90,7 +90,7 @@ def test_a_single_line_of_200_mb_is_survived(tree: Path, tmp_path: Path):
 
 @pytest.mark.needs_cloc
 def test_a_file_that_takes_long_is_counted_all_the_same(tree: Path, tmp_path: Path):
-    # Each string is looked for from the beginning of its line: some seconds for 2,000.
+    # Each string is searched from the beginning of its line: some seconds for 2,000.
     (tree / "slow.py").write_text("x = 1\n" * 900 + "y = (" + '"""a""" ' * 2000 + ")\n")
 
     result = counted(tree, options(tmp_path / "scratch", measure_timeout=600))

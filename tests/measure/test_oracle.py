@@ -243,8 +243,8 @@ REPOSITORIES: list[Callable[[RepoBuilder], None]] = [
 ]
 
 
-# Those that have excluded folders, names that look like paths, or merges; leaving out is the same
-# work for the others, and left to `make test-all`.
+# Those with excluded folders, names that look like paths, or merges; the others are tested with
+# exclusions by `make test-all`.
 EXCLUDED_BY_DEFAULT = {merges, renames, odd_names, attributes, excluded_folders}
 CASES = [
     *[pytest.param(build, frozenset(), id=f"{build.__name__}-plain") for build in REPOSITORIES],
@@ -273,7 +273,7 @@ def test_figures_are_git_s_and_cloc_s(
 
     truth = ask(url, tmp_path, excluded)
     assert found(figures, truth.loc) == truth
-    # The same history, dealt out between two as only long ones are.
+    # The same history, split between two readers as only long ones are.
     monkeypatch.setattr("measure.reading.SPLIT_FROM", 0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     assert measure(Source(url), chosen) == figures

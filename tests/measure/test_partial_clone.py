@@ -1,4 +1,4 @@
-"""A push costs what it changed, in bytes and in files counted, and gives a full clone's figures."""
+"""A push costs what it changed, in bytes and files counted, with the figures of a full clone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits across threads and processes, on real locks and processes that really die."""
+"""Limits across threads and processes, with real locks and killed processes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_several_slots_are_taken_together_or_not_at_all(tmp_path: Path):
         large.wait_until_held()
         with limit.hold(1, tmp_path), Holder(tmp_path, 3, wanted=2) as waiting:
             time.sleep(0.3)
-            # Nothing is held by one who cannot have all of what it wants.
+            # A process that waits for several slots holds none.
             assert len(list(tmp_path.iterdir())) == 3
             large.__exit__()
             waiting.wait_until_held()

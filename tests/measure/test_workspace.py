@@ -1,4 +1,4 @@
-"""Clone folders are gone on every way out, and swept when their owner died."""
+"""Workspaces are removed at every end of a block, and swept when their process died."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of refreshes share."""
+"""Fixtures of the tests of refreshes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Machines whose clocks differ: only the database's clock says how old a heartbeat is."""
+"""Machines whose clocks differ: the age of a heartbeat is by the database's clock only."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_processes_whose_clocks_differ_do_not_take_each_other_for_dead(
     service.post()
     wait_until(lambda: world.git.fetches("alpha"), 120, "alpha is being cloned")
 
-    # The worker's parents and the clock look every half a second.
+    # The workers' parents and the clock check every half a second.
     end = time.monotonic() + 15
     while time.monotonic() < end:
         assert service.newest()["status"] == "running", service.logs()

@@ -22,7 +22,7 @@ pytestmark = [
 ]
 CLONES = 4
 COUNTS = 2
-# Says when a count begins and ends, and takes long enough for others to come in between.
+# Logs when a count begins and ends, and takes long enough for others to run meanwhile.
 CLOC = """#!/bin/sh
 case "$*" in *--version*) exec {cloc} "$@" ;; esac
 echo begun >> {log}
@@ -45,7 +45,7 @@ def service(environment: dict[str, str], world: World, tmp_path: Path) -> Iterat
 
 @pytest.fixture
 def counts(service: Service, tmp_path: Path) -> Path:
-    """The log of a cloc that tells when it begins and ends."""
+    """The log of a cloc that logs when it begins and ends."""
     log, script = tmp_path / "counts", tmp_path / "cloc"
     script.write_text(CLOC.format(cloc=shutil.which("cloc"), log=log))
     script.chmod(0o755)

@@ -24,7 +24,7 @@ def test_a_push_counts_only_its_own_files(client: FlaskClient, app: Flask, world
     with app.app_context():
         row = stored()
         assert row.head_sha == alpha.head
-        # One line of file0.py becomes 1001 lines, which only whoever reads this can know of.
+        # One line of file0.py becomes 1001 lines, to see whether the stored counts are read.
         counts = decode(row.counts)
         changed = {p: c and (c[0], c[1] + 1000 * (p[1] == b"file0.py")) for p, c in counts.items()}
         row.counts = encode(changed)

@@ -1,4 +1,4 @@
-"""Databases that go away or are locked, web processes that die, and orphans that wake up."""
+"""Databases that are away or locked, web processes that die, and processes that resume late."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def in_refresh(service: Service, world: World) -> threading.Thread:
 
 
 def ask(service: Service) -> None:
-    # The process that is asked is killed before it answers.
+    # The process that received the request is killed before it answers.
     with contextlib.suppress(requests.ConnectionError):
         service.post()
 

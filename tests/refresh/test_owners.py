@@ -1,4 +1,4 @@
-"""Whose repositories are measured, and which of them, with a token and without."""
+"""Which owners' repositories are measured, and which of them, with a token and without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refresh without Redis: it runs in the process that is asked, on real git over HTTP."""
+"""A refresh without Redis, in the process that received the request, on real git over HTTP."""
 
 from __future__ import annotations
 

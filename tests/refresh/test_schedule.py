@@ -1,4 +1,4 @@
-"""The daily refresh: due by what the database says, once, whoever looks."""
+"""The scheduled refresh: due by the database, started once by any number of processes."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def ended(app: Flask, status: str, **ago: float) -> None:
 
 
 def due(app: Flask, schedule: Schedule | None = None) -> bool:
-    """Ask a schedule: that of a process that has only just started, unless one is given."""
+    """Return whether a refresh is due by a schedule, by default that of a new process."""
     with app.app_context():
         return (schedule or Schedule(app.config["SETTINGS"])).is_due()
 
 
 @pytest.fixture
 def schedule(app: Flask) -> Schedule:
-    """The schedule of a process that has looked once, at an empty database."""
+    """The schedule of a process that has checked an empty database once."""
     schedule = Schedule(app.config["SETTINGS"])
     assert due(app, schedule)
     return schedule

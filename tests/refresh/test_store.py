@@ -1,4 +1,4 @@
-"""Rows of refreshes: how long they are kept, what of them is kept, and who sees to a dead one."""
+"""Rows of refreshes: how long they are kept, and how dead ones are recovered."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_refresh_is_kept_for_ninety_days():
 
     refresh, _ = store.open_refresh(forced=False)
 
-    # Without the last completed one, nobody would know when the next is due.
+    # Without the last completed one, it is not known when the next is due.
     assert ids() == {"completed-0", "failed-0", "failed-1", "failed-2", refresh.id}
 
 
@@ -144,7 +144,7 @@ def test_what_is_asked_of_refreshes_uses_an_index(query: Any):
 
 
 def die(refresh_id: str) -> None:
-    """Let every process that works on a refresh have died a minute ago."""
+    """Set the last heartbeat of a refresh to a minute ago."""
     then = utc_now() - timedelta(minutes=1)
     db.session.execute(update(RefreshJob).values(heartbeat_at=then))
     db.session.execute(update(RefreshTask).values(heartbeat_at=then))

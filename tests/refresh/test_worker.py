@@ -109,13 +109,13 @@ def slow(service: Service, world: World) -> Service:
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    # What is below a process that has just been killed may have ended with it.
+    # Children of a process that has just been killed may have ended with it.
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
-def horses(service: Service) -> list[int]:
-    """The work-horses: children of the workers, which are children of the keeper."""
+def work_horses(service: Service) -> list[int]:
+    """The work-horses: children of the workers, which are children of the pool."""
     keeper = service.processes[1].pid
     workers = [pid for pid in descendants(keeper) if keeper == parent(pid)]
     return [pid for worker in workers for pid in descendants(worker) if parent(pid) == worker]
@@ -138,14 +138,14 @@ def assert_finished_well(service: Service) -> None:
 
 
 def test_a_killed_work_horse_is_replaced(slow: Service):
-    for pid in horses(slow):
+    for pid in work_horses(slow):
         send(pid, signal.SIGKILL)
 
     assert_finished_well(slow)
 
 
 @pytest.mark.long
-def test_workers_killed_with_their_horses_are_replaced(slow: Service):
+def test_workers_killed_with_their_work_horses_are_replaced(slow: Service):
     keeper = slow.processes[1].pid
     for pid in descendants(keeper):
         send(pid, signal.SIGKILL)

@@ -1,1 +1,1 @@
-"""Real servers and repositories for the tests: no part of them pretends."""
+"""Real servers and repositories for the tests, and a fake of GitHub's API."""

@@ -1,4 +1,4 @@
-"""What tests ask of the application's routes over and over."""
+"""Requests that many tests send to the application."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 
 def refresh(client: FlaskClient, query: str = "") -> Any:
-    """Ask for a refresh that runs in this process, and return its answer."""
+    """Request a refresh that runs in this process, and return its answer."""
     answer = client.post("/api/refresh" + query)
     assert answer.status_code == 200, answer.json
     return answer.json

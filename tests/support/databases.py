@@ -1,4 +1,4 @@
-"""A small application around one database, and databases as the first release left them."""
+"""A minimal application with a database, and databases of the first release."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def opened(url: str) -> Iterator[Flask]:
 
 
 def migrate_database(url: str) -> None:
-    """Bring a database to the current schema and close every connection to it."""
+    """Migrate a database to the current schema and close every connection to it."""
     with opened(url) as app:
         schema.upgrade_database(app)
 
 
 def first_release_tables(url: str, scale: str) -> list[str]:
-    """Write down the first release's tables as its create_all made them."""
+    """Return the first release's tables as its create_all made them."""
     sqlite = make_url(url).get_backend_name() == "sqlite"
     types = SCALES[scale]
     key = "INTEGER NOT NULL" if sqlite else "SERIAL NOT NULL"

@@ -1,4 +1,4 @@
-"""What openapi.yaml says, and the comparison of an answer with it."""
+"""openapi.yaml, and the comparison of answers with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_DATABASE = {"DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/nowhere"
 
 
 def routes_of(app: Flask) -> set[str]:
-    """Give every route of the code but the pages' own files, as `GET /api/project/<name>`."""
+    """Return every route of the code but the pages' own files, as `GET /api/project/<name>`."""
     return {
         f"{method} {re.sub('<[a-z]+:', '<', rule.rule)}"
         for rule in app.url_map.iter_rules()
@@ -44,7 +44,7 @@ def described(route: str) -> dict[str, Any]:
 
 
 def answer_of(route: str, status: int | str) -> dict[str, Any]:
-    """Find what openapi.yaml says of one status of a route; AssertionError where it is silent."""
+    """Return openapi.yaml's response for a status of a route; AssertionError if there is none."""
     answers = described(route)["responses"]
     assert str(status) in answers, f"openapi.yaml does not have {status} at {route}"
     answer: dict[str, Any] = answers[str(status)]
@@ -54,7 +54,7 @@ def answer_of(route: str, status: int | str) -> dict[str, Any]:
 
 
 def check_payload(payload: Any, schema: dict[str, Any]) -> None:
-    """Hold a payload to a schema of openapi.yaml; ValidationError says what differs."""
+    """Validate a payload by a schema of openapi.yaml; raises ValidationError."""
     # References are resolved in the document that the schema is a part of.
     absolute = json.loads(json.dumps(schema).replace('"#/', f'"{ADDRESS}#/'))
     Draft202012Validator(
@@ -63,7 +63,7 @@ def check_payload(payload: Any, schema: dict[str, Any]) -> None:
 
 
 def check_answer(route: str, answer: TestResponse) -> Any:
-    """Compare a real answer with what openapi.yaml says of its route and status; give its JSON."""
+    """Validate an answer by openapi.yaml's response of its route and status; return its JSON."""
     said = answer_of(route, answer.status_code)
     check_payload(answer.json, said["content"]["application/json"]["schema"])
     for name in said.get("headers", {}):

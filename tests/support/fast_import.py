@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """Stand for something in a tree that is no plain file.
+    """An entry of a tree that is not a plain file.
 
     Modes: 100755 program, 120000 link (data: its target), 160000 submodule (data: a commit's sha).
     """

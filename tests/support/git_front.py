@@ -88,7 +88,7 @@ class FrontServer(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # Clients that go away in the middle are what many tests are about.
+        # Many tests are about clients that disconnect in the middle.
         if not isinstance(sys.exc_info()[1], ConnectionError | ValueError):
             super().handle_error(request, client_address)
 
@@ -101,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
     server: FrontServer
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet: GitServer.log is the log."""
+        """Log nothing: GitServer.log is the log."""
 
     def do_GET(self) -> None:
         self._answer()
@@ -241,7 +241,7 @@ class Handler(BaseHTTPRequestHandler):
             yield piece
 
     def _feed(self, stdin: IO[bytes], first: bytes, rest: Iterator[bytes]) -> None:
-        """Hand the request's body to the backend; what it doesn't want is read all the same."""
+        """Pass the request's body to the backend; read what it does not want, too."""
         wanted = True
         with contextlib.suppress(OSError, ValueError):
             for piece in _chain(first, rest):
@@ -294,7 +294,7 @@ class Handler(BaseHTTPRequestHandler):
                     return
                 sent = piece[start : start + drop]
                 yield sent
-                # By the clock, so that what a busy machine oversleeps is made up for.
+                # By the clock, so that delays of a busy machine are compensated.
                 due += len(sent) / rate
                 time.sleep(max(0.0, due - time.monotonic()))
 
@@ -337,7 +337,7 @@ def _cgi_headers(stream: IO[bytes]) -> Iterator[tuple[str, str]]:
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    """Let a pipe hold more, so that a large pack costs fewer turns of the interpreter."""
+    """Enlarge a pipe, so that a large pack needs fewer reads."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
         with contextlib.suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_SIZE)

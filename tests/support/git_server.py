@@ -43,7 +43,7 @@ class GitServer:
         self.token = token
         self.latency = latency
         self.rate = 0
-        # The most requests for objects that were answered at once.
+        # The largest number of concurrent requests for objects.
         self.busiest = 0
         self._answering = 0
         self.private: set[str] = set()
@@ -102,7 +102,7 @@ class GitServer:
         return path
 
     def set_filters(self, name: str, allowed: bool) -> None:
-        """Say whether a repository can be cloned in part (`--filter`)."""
+        """Set whether a repository can be cloned in part (`--filter`)."""
         for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
             run_git(self.path(name), "config", key, str(allowed).lower())
 
@@ -177,7 +177,7 @@ class GitServer:
 
     @contextlib.contextmanager
     def answering(self, request: Request) -> Iterator[None]:
-        """Keep account of how many requests for objects are answered at once."""
+        """Count concurrent requests for objects."""
         with self._lock:
             self._answering += request.fetch
             self.busiest = max(self.busiest, self._answering)
@@ -189,7 +189,7 @@ class GitServer:
 
     @contextlib.contextmanager
     def running(self, child: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Keep account of a child process and see it ended."""
+        """Register a child process, and end it at the end of the block."""
         with self._lock:
             self.children.add(child)
         try:

@@ -1,4 +1,4 @@
-"""A stand-in for GitHub's REST API on loopback, with the published field names.
+"""A fake of GitHub's REST API on loopback, with the published field names.
 
 It serves what a token's user has: ``GET /user``, ``/user/repos``, ``/repos/{owner}/{name}``,
 ``/repositories/{id}``, each one's ``/languages`` and ``/commits``, and ``/rate_limit``; what others
@@ -31,7 +31,7 @@ ALREADY_PUSHED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class GitHubApi:
-    """Be GitHub for one user whose token is known; a context manager.
+    """GitHub for one user with a known token; a context manager.
 
     scopes None is a token of the fine-grained kind, whose answers have no scopes header. latency
     (seconds) is waited before each answer.
@@ -93,7 +93,7 @@ class GitHubApi:
         git.port = self._server.server_address[1]
 
     def drop_connections(self) -> None:
-        """Hang up on every client."""
+        """Close every connection."""
         assert self._server is not None
         self._server.drop_connections()
 
@@ -136,7 +136,7 @@ class GitHubApi:
             }
             self._languages[github_id] = {"Python": 1000} if languages is None else languages
             self._name(github_id, owner or self.login, name)
-            # What a test makes odd stays odd.
+            # A field that a test sets is not changed.
             self.update(github_id, **fields)
             return github_id
 
@@ -170,11 +170,11 @@ class GitHubApi:
         self._name(github_id, self._repositories[github_id]["owner"]["login"], name)
 
     def empty(self, repository: int | str) -> None:
-        """Take a repository's commits away."""
+        """Remove a repository's commits."""
         self._without_commits.add(self.id_of(repository))
 
     def transfer(self, repository: int | str, owner: str) -> None:
-        """Give a repository to somebody else: listed no more, its former address answers 301."""
+        """Return a repository to another owner: listed no more, its former address answers 301."""
         github_id = self.id_of(repository)
         self._name(github_id, owner, self._repositories[github_id]["name"])
 

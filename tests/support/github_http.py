@@ -1,4 +1,4 @@
-"""The HTTP side of the stand-in for GitHub: requests in, answers out, spoilt where asked."""
+"""The HTTP side of the fake of GitHub: requests in, answers out, with faults on demand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GIT_PATH = re.compile(r"^/[^?]*\.git/")
 
 
 class Request(NamedTuple):
-    """Hold one request as it came in."""
+    """One request as received."""
 
     method: str
     path: str
@@ -28,7 +28,7 @@ class Request(NamedTuple):
 
 @dataclass
 class Fault:
-    """Say what goes wrong with which paths, how many times more (None: always)."""
+    """A fault of some paths, for so many more requests (None: always)."""
 
     path: re.Pattern[str]
     times: int | None
@@ -40,7 +40,7 @@ class Fault:
 
 
 class Answer(NamedTuple):
-    """Hold one answer before it is sent."""
+    """One answer before it is sent."""
 
     status: int
     body: bytes
@@ -80,7 +80,7 @@ class Server(ThreadingHTTPServer):
                 continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients that hang up are part of the tests."""
+        """Log nothing: clients that disconnect are part of the tests."""
 
 
 class _Handler(git_front.Handler):

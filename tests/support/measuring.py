@@ -1,4 +1,4 @@
-"""Measuring in tests: options, and what an oracle says in the same shape."""
+"""Measuring in tests: options, and figures in the oracle's form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def options(scratch: Path, **changes: object) -> Options:
 
 
 def found(figures: Figures, loc: int | None = None) -> Truth:
-    """Return figures in the oracle's shape; `loc` stands in where there is no cloc."""
+    """Return figures in the oracle's form; `loc` replaces cloc's where there is no cloc."""
     history = figures.history
     days: dict[date, tuple[int, int, int]] = {
         day: (sums.commits, sums.additions, sums.deletions) for day, sums in history.days.items()

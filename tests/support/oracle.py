@@ -1,4 +1,4 @@
-"""What a person finds who clones a repository and asks git and cloc, read line by line."""
+"""The oracle: a repository's figures from git's and cloc's plain output, read line by line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BOT = r"\[bot\]"
 class Truth:
     """A repository's figures; `days` maps a UTC day to its commits, additions and deletions.
 
-    `loc` is None where cloc is not installed or not asked.
+    `loc` is None where cloc is not installed or not run.
     """
 
     commits: int
@@ -42,7 +42,7 @@ def ask(
     count: bool = True,
     authors: Sequence[str] | None = None,
 ) -> Truth:
-    """Clone a repository plainly below `folder` and find its figures out by hand.
+    """Clone a repository below `folder` and return its figures.
 
     `authors` are patterns of `git log --author`: only commits that one of them finds are looked
     at, those of bots apart.

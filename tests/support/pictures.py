@@ -1,4 +1,4 @@
-"""Figures for pictures, the same in every run, and a look into what was drawn."""
+"""Figures for pictures, the same in every run, and parsing of drawn pictures."""
 
 from __future__ import annotations
 
@@ -115,12 +115,12 @@ PICTURES = every_picture()
 
 
 def parsed(svg: str) -> Element:
-    """Read XML as strictly as a browser does."""
+    """Parse XML as strictly as a browser does."""
     return fromstring(svg)
 
 
 def parsed_inline(picture: Picture) -> Element:
-    """Read a picture that is part of a page, where its namespace goes without saying."""
+    """Parse a picture of a page, which has no namespace."""
     return fromstring(str(picture.inline()).replace("<svg", f'<svg xmlns="{SVG[1:-1]}"', 1))
 
 

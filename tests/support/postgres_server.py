@@ -21,7 +21,7 @@ from tests.support.processes import free_port, packaged_program, watchman
 from tests.support.watchman import alive
 
 PLACES = ("pginstall18/bin", "pginstall/bin")
-# Nothing has to survive the machine, so nothing waits for its disk.
+# No data has to survive a crash of the machine, so nothing waits for the disk.
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -77,7 +77,7 @@ class PostgresServer:
         watchman.forget_folder(self.folder)
 
     def url(self, database: str = "postgres") -> str:
-        """Return a database's URL in the form that Heroku gives, `postgres://`."""
+        """Return a database's URL in Heroku's form, `postgres://`."""
         return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, template: str = "template1") -> str:
@@ -88,7 +88,7 @@ class PostgresServer:
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
-        """Remove a database, whoever is still connected to it."""
+        """Remove a database, even if it has connections."""
         self.execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
@@ -191,7 +191,7 @@ class PostgresServer:
         )
 
     def _leave_root(self) -> None:
-        """Become `nobody`, who may not reach a package below a home folder: then take a copy."""
+        """Become `nobody`, with a copy of a package that `nobody` cannot read."""
         self._user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
         shutil.chown(self.folder, "nobody", "nogroup")
         try:

@@ -1,4 +1,4 @@
-"""Servers run as child processes, which end with the tests however those end."""
+"""Child processes that end with the tests, however those end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WATCHMAN = Path(__file__).with_name("watchman.py")
 
 
 class Watchman:
-    """Own a small process that outlives this one just long enough to clear up after it.
+    """A small process that outlives this one just long enough to clean up after it.
 
     PR_SET_PDEATHSIG would end a server with the *thread* that started it, atexit knows nothing of
     SIGKILL, and neither removes folders; a process that waits for its parent's end does it all.
@@ -35,7 +35,7 @@ class Watchman:
         self._tell(f"+kill {pid}")
 
     def forget_process(self, pid: int) -> None:
-        """Take back end_process(), so that a number used again harms nobody."""
+        """Undo end_process(), so that a reused process id is not killed."""
         self._tell(f"-kill {pid}")
 
     def remove_folder(self, folder: Path) -> None:
@@ -43,7 +43,7 @@ class Watchman:
         self._tell(f"+remove {folder}")
 
     def forget_folder(self, folder: Path) -> None:
-        """Take back remove_folder()."""
+        """Undo remove_folder()."""
         self._tell(f"-remove {folder}")
 
     def _tell(self, line: str) -> None:
@@ -69,7 +69,7 @@ watchman = Watchman()
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs: it is there, and not merely unreaped."""
+    """Return whether a process runs and is not a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -92,7 +92,7 @@ def read_pid(path: Path) -> int:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on at this moment.
+    """Return a port of 127.0.0.1 that is free at this moment.
 
     It lies below those that systems give to connections, so that none takes it before its server.
     """

@@ -1,4 +1,4 @@
-"""Somebody who changes a repository as people do, at random, by clocks of any kind."""
+"""Random changes to a repository, like those of people, with clocks of any kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ZONES = ("+0000", "+0530", "-0800", "+1400")
 
 
 def tick(dating: str, chance: random.Random, clock: int) -> int:
-    """Return the date that follows another: as clocks go, as they should not, or as painted."""
+    """Return the next date: later, earlier, or far away."""
     match dating:
         case "forward":
             return clock + chance.randrange(DAY // 2)
@@ -29,7 +29,7 @@ def tick(dating: str, chance: random.Random, clock: int) -> int:
 
 
 class Author:
-    """Change a repository as people do, at random."""
+    """An author who changes a repository at random."""
 
     def __init__(self, repo: RepoBuilder, chance: random.Random) -> None:
         self.repo = repo
@@ -57,7 +57,7 @@ class Author:
         self.repo.commit({path: content}, when=self.when(), tz=self.chance.choice(ZONES))
 
     def when(self) -> int:
-        """Date a commit as its author's clock does; now and then one goes another way."""
+        """Return a commit's date by its author's clock, at times by another one."""
         dating = self.dating
         if self.chance.random() < 0.15:
             dating = self.chance.choice(DATINGS)
@@ -65,7 +65,7 @@ class Author:
         return self.clock
 
     def paint(self) -> None:
-        """Commit a run dated long ago, longer than git looks on for commits out of order."""
+        """Commit a run dated long ago, longer than git's search for commits out of order."""
         self.before_run = self.repo.head
         for number in range(self.chance.randint(8, 16)):
             self.repo.commit({"a.py": b"painted %d\n" % self.chance.randrange(99)}, when=number)
@@ -121,7 +121,7 @@ class Author:
         self.repo.commit({place: rule}, when=self.when())
 
     def edit_modules(self) -> None:
-        """Say whether git shows a submodule's changes."""
+        """Set whether git shows a submodule's changes."""
         text = self.chance.choice([MODULES, MODULES + b"\tignore = all\n", None])
         self.repo.commit({".gitmodules": text}, when=self.when())
 

@@ -1,4 +1,4 @@
-"""Histories made of what decides a count by cloc: contents, names, copies, links, attributes."""
+"""Random histories of all that cloc's count depends on: content, names, copies, links and more."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ COUNTED_WHOLE: dict[bytes, Content] = {
     b".config/settings.py": b"x = 1\n",
     b"src/.hg": b"#!/bin/sh\necho\n",
 }
-"""Files with which more than blobs and names decides."""
+"""Files whose count depends on more than blobs and names."""
 
 HARMLESS: dict[bytes, Content] = {
     b".gitattributes": b"* text=auto\n*.sh text eol=lf\n*.py filter=lfs diff=python\n*.c -ident\n",

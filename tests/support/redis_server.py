@@ -73,7 +73,7 @@ class RedisServer:
         self._wait_until_it_answers()
 
     def stop(self) -> None:
-        """Stop the server in good order."""
+        """Shut the server down."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -86,11 +86,11 @@ class RedisServer:
         self.start()
 
     def freeze(self) -> None:
-        """Stop the process where it stands: connections are accepted, nothing is answered."""
+        """Suspend the process: connections are accepted, nothing is answered."""
         self._send(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen server go on."""
+        """Resume a frozen server."""
         self._send(signal.SIGCONT)
 
     def flush(self) -> None:

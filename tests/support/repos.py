@@ -23,7 +23,7 @@ IDENTITY = "Ada Tester <ada@example.org>"
 
 
 def git_environment() -> dict[str, str]:
-    """Return an environment in which no user's or system's git configuration counts."""
+    """Return an environment without the user's and the system's git configuration."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": os.devnull,
@@ -84,11 +84,11 @@ class RepoBuilder:
         return self.git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
 
     def checkout(self, branch: str) -> None:
-        """Stand on a branch, which is born by its first commit when there is none of that name."""
+        """Check out a branch; a new one is created by its first commit."""
         _write_head(self.path, branch)
 
     def branch(self, name: str, start: str = "HEAD") -> None:
-        """Make a branch at a commit and stand on it."""
+        """Make a branch at a commit and check it out."""
         self.git("branch", "--force", name, self.sha(start))
         self.checkout(name)
 
@@ -206,7 +206,7 @@ class RepoBuilder:
         return server.url(name)
 
     def push(self) -> None:
-        """Bring every copy to this repository's state, by force, HEAD included."""
+        """Push by force to every copy, HEAD included."""
         for path in self.published:
             self._mirror(path)
 

@@ -1,4 +1,4 @@
-"""The Procfile's programs as real processes, with their patience shortened."""
+"""The Procfile's programs as real processes, with short timeouts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMIT = 120.0
 LISTENING = "subscribing to channel"
 DEFAULT_WAITS = {
     "BEAT": 0.3,
-    # Ten beats and more, or a process that merely gets little of the processor counts as dead.
+    # At least ten heartbeats, or a process on a busy machine counts as dead.
     "DEAD_AFTER": 4.0,
     "SUPERVISE_EVERY": 0.5,
     "ABANDONED_AFTER": LIMIT,
@@ -65,7 +65,7 @@ class Service:
         return process
 
     def arguments(self, *command: str) -> list[str]:
-        """Say how Python is to start a program."""
+        """Return Python's arguments that start a program."""
         waits = [f"{name}={seconds}" for name, seconds in self.waits.items()]
         return ["-m", "tests.support.short_timeouts", *waits, *command]
 
@@ -111,11 +111,11 @@ class Service:
         return answer.json()
 
     def post(self, query: str = "") -> requests.Response:
-        """Ask for a refresh."""
+        """Request a refresh."""
         return requests.post(f"{self.url}/api/refresh{query}", timeout=LIMIT)
 
     def newest(self) -> dict[str, Any]:
-        """Give the newest refresh."""
+        """Return the newest refresh."""
         newest: dict[str, Any] = self.get("/api/refresh/jobs")[0]
         return newest
 
@@ -133,11 +133,11 @@ class Service:
             time.sleep(0.1)
 
     def logs(self) -> str:
-        """Give what all processes have printed."""
+        """Return the output of all processes."""
         return "\n".join(path.read_text("utf-8", "replace") for path in self.folder.glob("*.log"))
 
     def leftovers(self) -> list[str]:
-        """Name what is left in the folder for temporary files, a living preloaded cloc apart."""
+        """Return the temporary files that are left, except for a running cloc server's."""
         found = [path for path in (self.folder / "tmp").iterdir() if not _is_preloaded_cloc(path)]
         return sorted(path.name for path in found)
 
@@ -153,7 +153,7 @@ class Service:
 
 @contextlib.contextmanager
 def serving(environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
-    """Give a service, and end it afterwards."""
+    """Yield a service, and end it afterwards."""
     service = Service(environment, folder)
     try:
         yield service
@@ -185,7 +185,7 @@ def wait_until(holds: Callable[[], object], seconds: float, what: str) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Give the pids of all processes below one, the deepest last."""
+    """Return the pids of all processes below one, the deepest last."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """Run one of the Procfile's programs with shorter waits: `python -m tests.support.short_timeouts`.
 
 The first arguments set waits of `refresh.store` and `refresh.wanted`, as `DEAD_AFTER=2.5`;
-`SKEW=130` puts the clock of the process forward. The next is `worker.py`, `app.py`, `gunicorn` or
+`SKEW=130` sets the process's clock forward. The next is `worker.py`, `app.py`, `gunicorn` or
 `flask`, the rest are that program's own.
 What takes half a minute in production takes a few seconds here, so that tests can wait for it.
 """

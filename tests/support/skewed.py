@@ -9,7 +9,7 @@ from database import types
 
 
 def skew(seconds: float) -> None:
-    """Have this process and those forked from it live so many seconds ahead of the others."""
+    """Set the clock of this process and its forks so many seconds ahead."""
     shift = timedelta(seconds=seconds)
     real_time = time.time
 

@@ -1,4 +1,4 @@
-"""TLS with a certificate that nobody but its owner has signed, in front of a plain server."""
+"""TLS with a self-signed certificate in front of a plain server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 
 class TlsFront:
-    """Accept TLS on a port of 127.0.0.1 and pass what comes through it on to another port."""
+    """Accept TLS on a port of 127.0.0.1 and pass the plain bytes on to another port."""
 
     def __init__(self, port: int, folder: Path) -> None:
         self._target = port

@@ -42,7 +42,7 @@ def clear_up(orders: list[str]) -> None:
     pids = [int(order.removeprefix("kill ")) for order in orders if order.startswith("kill ")]
     for pid in pids:
         with contextlib.suppress(OSError):
-            # PostgreSQL's way to stop at once and take its children along; Redis ends by it too.
+            # PostgreSQL stops immediately with its children on it; Redis ends on it, too.
             os.kill(pid, signal.SIGQUIT)
     deadline = time.monotonic() + 3
     while any(map(alive, pids)) and time.monotonic() < deadline:
@@ -56,7 +56,7 @@ def clear_up(orders: list[str]) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs; one that is dead but not yet waited for does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""HTTP by the byte, for what no proper client would send."""
+"""Raw HTTP, for requests that no client library would send."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = str(Path(__file__).resolve().parents[2])
-# What would tell of the server: tracebacks, paths, SQL, libraries.
+# What must not leak: tracebacks, paths, SQL, libraries.
 TELLTALES = ("Traceback", 'File "', ROOT, "site-packages", "SELECT", "sqlalchemy", "psycopg")
 
 
 @dataclass(frozen=True)
 class Reply:
-    """Hold what came back, down to the letter."""
+    """An answer as received."""
 
     status: int
     headers: dict[str, str]
@@ -26,7 +26,7 @@ class Reply:
 
     @property
     def json(self) -> Any:
-        """Give the body's JSON."""
+        """Return the body's JSON."""
         return json.loads(self.body)
 
 
@@ -36,7 +36,7 @@ def connect(port: int, seconds: float = 100) -> socket.socket:
 
 
 def exchange(port: int, request: bytes, seconds: float = 100) -> Reply:
-    """Send bytes on a connection of their own and give what comes back."""
+    """Send bytes on a new connection and return the answer."""
     with connect(port, seconds) as client:
         client.sendall(request)
         return read_reply(client)
@@ -57,9 +57,9 @@ def read_reply(client: socket.socket) -> Reply:
 def besieged(
     port: int, count: int, opening: bytes, *, drip: bytes = b"", receive_buffer: int = 0
 ) -> Iterator[Callable[[], int]]:
-    """Hold connections that open alike and then send no more than a drip each second.
+    """Hold connections that begin alike and then send a few bytes each second.
 
-    Nothing is read from any. Gives a function that counts the connections made so far.
+    Nothing is read from them. Yields a function that counts the connections made so far.
     """
     ended = threading.Event()
     clients: list[socket.socket] = []

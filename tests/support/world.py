@@ -1,4 +1,4 @@
-"""A developer's account: repositories on a git server, listed by a stand-in for GitHub's API."""
+"""A developer's account: repositories on a git server, listed by a fake of GitHub's API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PUSHED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class World:
-    """Hold the account's repositories; what is pushed here is seen by git and by the API alike."""
+    """An account's repositories; a push is visible to git and to the API."""
 
     def __init__(self, folder: Path, git: GitServer, api: GitHubApi) -> None:
         self.folder = folder
@@ -22,7 +22,7 @@ class World:
         self.api = api
         self.repositories: dict[str, RepoBuilder] = {}
         self._pushes = 0
-        # The token goes to the API's own address alone.
+        # The token is sent to the API's own address only.
         api.serve_git(git)
 
     def add(self, name: str, commits: int = 3, **facts: Any) -> RepoBuilder:
@@ -38,7 +38,7 @@ class World:
         return builder
 
     def push(self, name: str, **facts: Any) -> None:
-        """Bring the server and the listing to the builder's state."""
+        """Push the builder's state to the server, and update the listing."""
         self.repositories[name].push()
         self.api.update(name, pushed_at=self._push_time(), **facts)
 
@@ -51,7 +51,7 @@ class World:
         return int(self.repositories[name].git("rev-list", "--count", "HEAD"))
 
     def churn(self, name: str) -> int:
-        """Add up what `git log --numstat` says, line by line."""
+        """Return the sum of `git log --numstat`, line by line."""
         log = run_git(self.repositories[name].path, "log", "--numstat", "--format=", "HEAD")
         fields = [line.split(b"\t")[:2] for line in log.splitlines() if line]
         return sum(int(a) + int(d) for a, d in fields if a != b"-")

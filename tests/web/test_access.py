@@ -1,4 +1,4 @@
-"""Who may start a refresh, how often, and what Redis has to do with it."""
+"""Access to refreshes: token, intervals, origins and the rate limit, with and without Redis."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SQLITE_ONLY = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def complete_a_refresh(app: Flask, seconds_ago: float = 1) -> str:
-    """Leave a completed refresh behind, and give its id."""
+    """Leave a completed refresh behind, and return its id."""
     with app.app_context():
         then = utc_now() - timedelta(seconds=seconds_ago)
         row = RefreshJob(
@@ -441,7 +441,7 @@ def test_without_redis_requests_are_answered_and_still_counted(
         own_redis.freeze()
     try:
         statuses: Counter[int] = Counter()
-        # Each request waits a second for a frozen one, so a few must do there.
+        # Each request waits a second for a frozen one, so only a few are sent.
         for _ in range(34 if fate == "killed" else 3):
             started = time.monotonic()
             answer = service.post()
@@ -449,7 +449,7 @@ def test_without_redis_requests_are_answered_and_still_counted(
             statuses[answer.status_code] += 1
             assert "job_id" not in answer.json()
         if fate == "killed":
-            # Counted in memory from when Redis is found to be away.
+            # Counted in memory once Redis is found to be away.
             assert set(statuses) == {200, 429}
             assert 29 <= statuses[200] <= 31
         else:

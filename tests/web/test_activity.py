@@ -1,4 +1,4 @@
-"""The routes about time: what they answer, what they refuse, and what they keep to themselves."""
+"""The routes about time: answers, errors and private projects."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_projects_of_other_owners_have_a_history(client: FlaskClient, app: Flask
     assert (told["project"], told["first_day"]) == ("hubot/beta", "2026-03-01")
     told = check_answer(route, client.get("/api/project/hubot/history/history"))
     assert (told["project"], told["first_day"]) == ("hubot/history", "2026-04-01")
-    # A project called as the route ends; one of the token's user has precedence.
+    # A project named `history`; one of the token's user has precedence.
     project = client.get("/api/project/hubot/history")
     assert check_answer("GET /api/project/<owner>/<name>", project)["name"] == "hubot/history"
     assert get(client, "/api/project/alpha/history")["project"] == "alpha"

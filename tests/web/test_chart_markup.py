@@ -1,4 +1,4 @@
-"""Pictures are well-formed whatever projects are called, and fit the page's policy."""
+"""Pictures are well-formed for any project name, and comply with the page's policy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DAYS = st.dates(date(1970, 1, 1), date(2100, 1, 1))
 
 
 def check(picture: Picture) -> None:
-    """Hold a picture to what a page and a file may contain."""
+    """Check that a picture has only what a page and a file may contain."""
     inline = parsed_inline(picture)
     for root in (inline, parsed(picture.document())):
         assert {each.tag for each in root.iter()} <= TAGS

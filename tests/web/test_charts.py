@@ -1,4 +1,4 @@
-"""Pictures: what they say, of nothing, of one day and of twenty years; and nothing is cut off."""
+"""Pictures of nothing, of one day and of twenty years; and nothing is cut off."""
 
 from __future__ import annotations
 

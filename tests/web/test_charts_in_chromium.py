@@ -1,4 +1,4 @@
-"""What a real browser makes of pictures, under the policy that the page is served with."""
+"""Pictures in a real browser, under the policy that the page is served with."""
 
 from __future__ import annotations
 

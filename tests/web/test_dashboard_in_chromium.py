@@ -1,4 +1,4 @@
-"""The page in a real browser, from a real server, with what the stand-in for GitHub has."""
+"""The page in a real browser, from a real server, with what the fake of GitHub has."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def check_accessibility(page: Page) -> None:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve files as a static host does, and give its origin."""
+    """Serve files as a static host does, and return its origin."""
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)

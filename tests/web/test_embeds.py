@@ -1,4 +1,4 @@
-"""Badges, charts and cards as HTTP answers: what they show, refuse and keep to themselves."""
+"""Badges, charts and cards as HTTP answers: content, errors and private projects."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def public_client(environment: dict[str, str], request: pytest.FixtureRequest) -
 
 
 def parsed(answer: TestResponse) -> ElementTree.Element:
-    """Hold an answer to what every picture is, and give its root."""
+    """Check what every picture must be, and return its root."""
     assert answer.mimetype == "image/svg+xml"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     policy = answer.headers["Content-Security-Policy"].split("; ")

@@ -1,4 +1,4 @@
-"""`flask export DIR`: every answer for readers as a file, and nobody else's files touched."""
+"""`flask export DIR`: every answer for readers as a file, and no other file changed."""
 
 from __future__ import annotations
 

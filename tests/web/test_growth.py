@@ -1,4 +1,4 @@
-"""The routes about growth: what they answer, what they refuse, and what they keep to themselves."""
+"""The routes about growth: answers, errors and private projects."""
 
 from __future__ import annotations
 

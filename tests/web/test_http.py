@@ -1,4 +1,4 @@
-"""What comes back over HTTP, whatever is sent: errors, methods, odd names, headers, origins."""
+"""HTTP answers to any request: errors, methods, odd names, headers, origins."""
 
 from __future__ import annotations
 

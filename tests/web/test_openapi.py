@@ -1,4 +1,4 @@
-"""Every answer is as openapi.yaml says, in each state that a service can be in."""
+"""Every answer agrees with openapi.yaml, in each state of the service."""
 
 from __future__ import annotations
 

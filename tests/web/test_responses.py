@@ -1,4 +1,4 @@
-"""Answers that are kept: right at every moment, whoever wrote, and as HTTP wants them."""
+"""Cached answers: never stale, whichever process wrote, and correct HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real servers, gunicorn with its settings and `python app.py`, and clients that mean ill."""
+"""The real servers, gunicorn with its settings and `python app.py`, with hostile clients."""
 
 from __future__ import annotations
 
@@ -131,10 +131,10 @@ def test_what_the_worker_overrides_is_there():
 
 
 def assert_prompt(service: Service, seconds: float = 2) -> None:
-    """Ask for some seconds, each time anew, and be answered soon each time."""
+    """Send requests for some seconds, and check that each is answered soon."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        # Several times less than what slow clients are given.
+        # A fraction of the slow clients' timeouts.
         answer = requests.get(f"{service.url}/api/health", timeout=8)
         assert answer.status_code == 200
         time.sleep(0.1)
@@ -286,7 +286,7 @@ def test_python_app_py_serves_this_machine_alone_without_a_debugger(local: Servi
 
 
 def status_under(service: Service, host: str) -> int:
-    """Ask under a name of one's own choice, as a page that rebinds its name does."""
+    """Send a request with another host name, as DNS rebinding does."""
     request = f"GET /api/projects HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
     with connect(service.port) as client, client.makefile("rb") as stream:
         client.sendall(request.encode())
@@ -316,7 +316,7 @@ def test_a_start_listens_where_host_says_and_tells_it(
 
 
 def closing_error(port: int, request: bytes) -> bytes:
-    """Send what is no HTTP to a server that announces no length, and give the body."""
+    """Send what is no HTTP to a server that announces no length, and return the body."""
     with connect(port) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""GitHub's events: who may send them, what they change at once, what is measured for them."""
+"""GitHub's events: signatures, immediate changes, and the measurements."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_an_event_measures_by_the_same_rules_as_a_refresh(measured: FlaskClient,
     add_commit(world, "alpha")
     accept(measured, "push", events.push(world.api.id_of("alpha")))
     fetches = world.clones()
-    refresh(measured)  # whatever made the figures, they stand
+    refresh(measured)  # the figures stay, however they were made
     assert world.clones() == fetches
 
 
@@ -236,7 +236,7 @@ def test_a_replay_changes_nothing(measured: FlaskClient, world: World):
 def test_events_do_not_count_as_refreshes(measured: FlaskClient, world: World):
     refreshed_at = fetch(measured, "/api/metrics")["refreshed_at"]
     health = fetch(measured, "/api/health")
-    time.sleep(1.1)  # what is told is told to the second
+    time.sleep(1.1)  # times are compared to the second
     add_commit(world, "alpha")
     accept(measured, "push", events.push(world.api.id_of("alpha")))
     assert fetch(measured, "/api/metrics")["refreshed_at"] == refreshed_at
@@ -437,7 +437,7 @@ def test_a_push_is_measured_behind_gunicorn(
         body = events.push(world.api.id_of("alpha"), padding="x" * 3_000_000)
         assert deliver(service, "push", body).status_code == 202
         wait_until(lambda: commits(service) == 4, LIMIT, "the push is measured")
-        # One more, too soon after the first, is measured later, whoever sees to that.
+        # One more, too soon after the first, is measured later, by any process.
         add_commit(world, "alpha")
         assert deliver(service, "push", body).status_code == 202
         wait_until(lambda: commits(service) == 5, LIMIT, "the second push is measured")

@@ -1,4 +1,4 @@
-"""How the page writes dates and sizes."""
+"""The page's formats of dates and sizes."""
 
 from __future__ import annotations
 
