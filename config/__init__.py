@@ -98,14 +98,14 @@ class Variable:
     """One variable: its default as text (None: no value), its meaning and its check.
 
     `parse` turns text into the setting's value or raises ValueError with the text's fault;
-    `right` says what would be right. `shown_default` is the default in a reader's words.
+    `expected` says which text can be used. `shown_default` is the default in a reader's words.
     """
 
     name: str
     default: str | None
     help: str
     parse: Callable[[str], Any]
-    right: str
+    expected: str
     absent: str = "none"
     secret: bool = False
     may_be_empty: bool = False
@@ -131,7 +131,7 @@ class Variable:
             return self.parse(text)
         except ValueError as error:
             shown = "" if self.secret or "@" in text else f" ({check.shorten(text)})"
-            message = f"{self.name}{shown} cannot be used: it {error}; right is {self.right}"
+            message = f"{self.name}{shown} cannot be used: it {error}; expected {self.expected}"
         raise ConfigError(message)
 
 
