@@ -113,12 +113,22 @@ def _describe(figures: Figures) -> dict[str, Any]:
     history, count = figures.history, figures.count
     first, last = history.first_commit, history.last_commit
     minutes = measure.whole_minutes(first, last) if first and last else 0
+    own = history.own
+    whose: dict[str, Any] = {}
+    if own is not None:  # AUTHOR_EMAILS says whose commits are one's own
+        whose = {
+            "own_commits": own.commits,
+            "own_active_days": len(own.days),
+            "own_churn": own.churn,
+            "bot_commits": history.bot_commits,
+        }
     return {
         "head_sha": figures.head_sha,
         "loc": count.loc,
         "loc_source": count.source,
         "loc_by_language": dict(count.languages),
         "not_counted": [asdict(left_out) for left_out in count.not_counted],
+        "excluded_files": count.excluded_files,
         "commits": history.commits,
         "active_days": len(history.days),
         "time_spent": f"{minutes}m",
@@ -127,6 +137,7 @@ def _describe(figures: Figures) -> dict[str, Any]:
         "code_churn": history.churn,
         "additions": history.additions,
         "deletions": history.deletions,
+        **whose,
     }
 
 
@@ -179,11 +190,11 @@ def doctor_command() -> None:
     """Check all that a refresh needs, and print for each part that it is ok or what to do."""
     from doctor import examine
 
-    failed = False
+    amiss = False
     for finding in examine(current_app._get_current_object()):  # type: ignore[attr-defined]
-        failed = failed or not finding.ok
+        amiss = amiss or not finding.ok
         click.echo(f"{'ok ' if finding.ok else 'FIX'}  {finding.name}: {finding.text}")
-    if failed:
+    if amiss:
         sys.exit(1)
 
 

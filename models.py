@@ -90,6 +90,7 @@ class Project(Base):
     # Code lines of each language as the counter named them; their sum is loc.
     languages_loc: Mapped[dict[str, int] | None] = mapped_column(CleanJSON)
     not_counted: Mapped[list[dict[str, Any]] | None] = mapped_column(CleanJSON)
+    excluded_files: Mapped[int | None] = mapped_column(BigInteger)
     url: Mapped[str | None] = mapped_column(CleanText)
     private: Mapped[bool] = mapped_column(default=False, server_default=false())
     archived: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -18,7 +18,7 @@ EXCLUDED = (
 )
 
 
-CLONES = 16
+CLONES = 8
 """FETCH_CONCURRENCY unless set: keeps two cores busy over a network (`bench/network.py`)."""
 
 
@@ -74,6 +74,7 @@ class Settings:
     refresh_token: str | None = field(repr=False)
     github_webhook_secret: str | None = field(repr=False)
     exclude_dirs: tuple[str, ...]
+    exclude_generated: bool
     author_emails: tuple[str, ...] | None
     growth: GrowthMode
     private_repositories: PrivateMode
@@ -98,14 +99,14 @@ class Variable:
     """One variable: its default as text (None: no value), its meaning and its check.
 
     `parse` turns text into the setting's value or raises ValueError with the text's fault;
-    `expected` says which text can be used. `shown_default` is the default in a reader's words.
+    `right` says what would be right. `shown_default` is the default in a reader's words.
     """
 
     name: str
     default: str | None
     help: str
     parse: Callable[[str], Any]
-    expected: str
+    right: str
     absent: str = "none"
     secret: bool = False
     may_be_empty: bool = False
@@ -131,7 +132,7 @@ class Variable:
             return self.parse(text)
         except ValueError as error:
             shown = "" if self.secret or "@" in text else f" ({check.shorten(text)})"
-            message = f"{self.name}{shown} cannot be used: it {error}; expected {self.expected}"
+            message = f"{self.name}{shown} cannot be used: it {error}; right is {self.right}"
         raise ConfigError(message)
 
 
@@ -297,6 +298,14 @@ VARIABLES: tuple[Variable, ...] = (
         may_be_empty=True,
     ),
     Variable(
+        "EXCLUDE_GENERATED",
+        "false",
+        "leave vendored and generated files, as `.gitattributes` marks them, lock files and "
+        "minified files out of loc and churn",
+        check.boolean,
+        "true or false",
+    ),
+    Variable(
         "AUTHOR_EMAILS",
         None,
         "whose commits are `own_commits`: addresses or patterns such as `*@acme.com`, "
@@ -358,10 +367,10 @@ VARIABLES: tuple[Variable, ...] = (
         "FETCH_CONCURRENCY",
         None,
         "clones at once on one machine, including those being counted or waiting for it; "
-        "one of more than 16 MB counts as several",
+        "one of more than 32 MB counts as several",
         check.whole(1, 256),
         _range(1, 256),
-        absent="16, or `REFRESH_CONCURRENCY` where that is more",
+        absent="8, or `REFRESH_CONCURRENCY` where that is more",
     ),
     Variable(
         "TRUSTED_PROXIES",

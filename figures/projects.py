@@ -37,6 +37,7 @@ PROJECT_FIELDS: Final[dict[str, SQLColumnExpression[Any]]] = {
     "languages_loc": func.coalesce(json_text(Project.languages_loc), "{}"),
     "loc_source": Project.loc_source,
     "not_counted": func.coalesce(json_text(Project.not_counted), "null"),
+    "excluded_files": func.coalesce(Project.excluded_files, 0),
     "head_sha": Project.head_sha,
     "measured_at": iso_utc(Project.measured_at),
     "stale": Project.stale_reason.is_not(None),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .blobs import count_blobs
 from .checkout import Listing, check_out
 from .cloc import Cloc, ClocFailed, find_cloc
@@ -25,14 +27,15 @@ def count_changed(git: Git, listing: Listing, known: Counts) -> tuple[Count, Cou
             cloc = find_cloc(git.options.cloc_path, git.options.search_path)
             counts = _complete(git, cloc, tree, known)
             languages = sum_tree(tree, counts)
-            return Count(
-                sum(languages.values()), "cloc", f"cloc {cloc.version()}", None, languages
-            ), counts
+            counter = f"cloc {cloc.version()}"
+            counted = Count(sum(languages.values()), "cloc", counter, None, languages)
+            return replace(counted, excluded_files=listing.excluded_files), counts
         except ClocFailed:
             pass  # a full count reports the reason, and goes on without cloc
     fetch_all(git, listing)
     check_out(git, listing)
-    return count(git.tree, git.folder, git.options, git.work, git.scope), {}
+    counted = count(git.tree, git.folder, git.options, git.work, git.scope)
+    return replace(counted, excluded_files=listing.excluded_files), {}
 
 
 def _complete(git: Git, cloc: Cloc, tree: Tree, known: Counts) -> Counts:

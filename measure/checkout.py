@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .bounds import CheckoutBudget, StepBudget
+from .generated import GeneratedFiles, generated_files
 from .git import Git
 from .history import folder_check, texts
 
@@ -30,12 +31,15 @@ class Listing:
     """A commit's files, in files of records that `git ls-tree -z` writes and update-index reads.
 
     `attributes` lists the .gitattributes files, of the folders that are left out as well: files
-    renamed from there are judged by them. `links` maps paths to objects.
+    renamed from there are judged by them. `links` maps paths to objects. `generated` is None where
+    generated files are not left out, and `excluded_files` is how many were.
     """
 
     files: Path
     attributes: Path
     links: dict[bytes, bytes] = field(default_factory=dict)
+    generated: GeneratedFiles | None = None
+    excluded_files: int = 0
 
 
 def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
@@ -66,7 +70,34 @@ def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
             elif mode == LINK and int(size) <= LONGEST_TARGET:
                 budget.add_link(path, int(size))
                 listing.links[path] = blob
+    if git.options.exclude_generated:
+        _leave_out_generated(git, listing)
     return listing
+
+
+def _leave_out_generated(git: Git, listing: Listing) -> None:
+    """Take generated files, and links of such names, out of a listing."""
+    git.fetch_blobs(facts.split()[2] for facts, _ in _facts(listing.attributes))
+    listing.generated = generated_files(git, listing.attributes)
+    found = listing.generated.find([*(path for _, path in _facts(listing.files)), *listing.links])
+    kept = listing.files.with_name("files-kept")
+    with kept.open("wb") as file:
+        for facts, path in _facts(listing.files):
+            listing.excluded_files += path in found
+            # No counter counts one of these, and a checkout needs its rules.
+            if path not in found or path.rpartition(b"/")[2] == b".gitattributes":
+                file.write(b"%s\t%s\0" % (facts, path))
+    kept.replace(listing.files)
+    listing.excluded_files += len(found & listing.links.keys())
+    listing.links = {path: blob for path, blob in listing.links.items() if path not in found}
+
+
+def _facts(records: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yield mode, type and object, and the path of each record."""
+    with records.open("rb") as file:
+        for record in texts(iter(lambda: file.read(1 << 20), b"")):
+            facts, _, path = record.partition(b"\t")
+            yield facts, path
 
 
 def check_out(git: Git, listing: Listing) -> None:

@@ -16,8 +16,9 @@ from .slots import Limit
 class Options:
     """How to measure: folder names to leave out, limits of time in seconds, paths of programs.
 
-    `memory_mb` limits each program, `max_repo_mb` what is checked out. `preload_cloc` allows
-    measure.cloc_server. `author_patterns` are those of Authors.
+    `exclude_generated` leaves out what measure.generated says. `memory_mb` limits each program,
+    `max_repo_mb` what is checked out. `preload_cloc` allows measure.cloc_server. `author_patterns`
+    are those of Authors.
     `search_path` is a PATH; `scratch` is the folder that clone folders are made in (None: the
     system's folder for temporary files). `cloning` and `counting` limit how many measurements have
     a clone on the disk, and how many of those use the processor (None: any number).
@@ -35,6 +36,7 @@ class Options:
     cloning: Limit | None = None
     counting: Limit | None = None
     author_patterns: tuple[str, ...] | None = None
+    exclude_generated: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ class Count:
 
     `source` is cloc, pygount or estimate; `counter` is that with its version; `reason` says, safe
     to show, why it was not cloc, and `cloc_failed` whether cloc is there all the same; `languages`
-    maps a language to its code lines; `not_counted` is what the counter names as left out.
+    maps a language to its code lines; `not_counted` is what the counter names as left out, and
+    `excluded_files` how many files it was not given, as generated.
     """
 
     loc: int
@@ -137,6 +140,7 @@ class Count:
     languages: dict[str, int]
     cloc_failed: bool = False
     not_counted: tuple[NotCounted, ...] = ()
+    excluded_files: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from errors import CommandError
 
 from .command import run
 from .figures import Options
+from .generated import POLICY
 
 COUNTING_VERSION = 3
 """Raised when this program's own way of counting changes, so that stored figures are renewed."""
@@ -26,8 +27,10 @@ def fingerprint(counter: str, options: Options) -> str:
     git = _git_version(options.search_path)
     authors = options.author_patterns
     own = None if authors is None else sorted(authors)
-    facts = json.dumps([COUNTING_VERSION, counter, git, sorted(options.exclude_dirs), own])
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+    facts: list[object] = [COUNTING_VERSION, counter, git, sorted(options.exclude_dirs), own]
+    if options.exclude_generated:
+        facts.append(POLICY)
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=8)

@@ -185,10 +185,15 @@ class Git:
             raise
         return name.decode().strip()
 
-    def ask(self, arguments: Sequence[str], stdin: bytes | None = None) -> bytes:
-        """Return git's answer about the cloned repository."""
+    def ask(
+        self, arguments: Sequence[str], stdin: bytes | None = None, index: Path | None = None
+    ) -> bytes:
+        """Return git's answer about the cloned repository, or about an index."""
+        env = self._inside(self.folder)
+        if index is not None:
+            env["GIT_INDEX_FILE"] = str(index)
         with self._plainly("reading it", self.work):
-            return self._run(arguments, self._inside(self.folder), self.work, stdin=stdin)
+            return self._run(arguments, env, self.work, stdin=stdin)
 
     def write(
         self, arguments: Sequence[str], work_tree: Path, index: Path, stdin: Path | None = None

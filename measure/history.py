@@ -22,27 +22,40 @@ from errors import MeasureError
 
 from .authors import Author, Authors
 from .figures import Day, History, Own
+from .generated import GeneratedFiles
 
 FORMAT = "--format=@%ct%n%aE%n%aN"
 EPOCH = date(1970, 1, 1)
 LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z, the last that datetime holds
 SECONDS_OF_A_DAY = 86400
 CACHED_FOLDERS = 100_000
+CACHED_BYTES = 16 << 20  # of paths, with what Python adds to them
+PATH_COST = 100  # bytes that Python adds to a path, about
+LEARNED_AT_A_TIME = 1 << 20  # bytes of a history whose paths are asked about together
 LONGEST_TEXT = 4 << 20  # bytes; the names in a tree may be of any length
 
 
 def read_history(
-    chunks: Iterable[bytes], exclude_dirs: frozenset[str], authors: Authors | None = None
+    chunks: Iterable[bytes],
+    exclude_dirs: frozenset[str],
+    authors: Authors | None = None,
+    generated: GeneratedFiles | None = None,
 ) -> History:
     """Sum up the output of git log, given in chunks of any size.
 
-    Files below a folder of a name in `exclude_dirs` count nothing; a renamed file is where its new
-    name says. Holds no more than one chunk, the days, and the names of some folders and authors.
+    Files below a folder of a name in `exclude_dirs` count nothing, nor do `generated` ones; a
+    renamed file is where its new name says. Holds no more than one chunk, the days, and the names
+    of some folders and authors.
     """
     tally = _Tally(authors or Authors(None))
     excluded = folder_check(exclude_dirs)
     additions = deletions = 0
-    items = texts(chunks)
+    if generated is None:
+        items = texts(chunks)
+    else:
+        judge = _Judge(excluded, generated)
+        excluded = judge.is_excluded
+        items = chain.from_iterable(judge.learn(_pieces(_join(chunks, LEARNED_AT_A_TIME))))
     for text in items:
         if text[:1] == b"@":
             tally.add_lines(additions, deletions)
@@ -192,16 +205,73 @@ def _timestamp(second: int | None) -> datetime | None:
 def texts(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield what stands between NULs, over the edges of chunks."""
 
-    def pieces() -> Iterator[list[bytes]]:
-        rest = b""
-        for chunk in chunks:
-            *whole, rest = (rest + chunk).split(b"\0")
-            if len(rest) > LONGEST_TEXT:
-                raise MeasureError("it holds a path that is too long to be read")
-            yield whole
-
     # chain() keeps the loop over millions of texts out of Python's own generators.
-    return chain.from_iterable(pieces())
+    return chain.from_iterable(_pieces(chunks))
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\0")
+        if len(rest) > LONGEST_TEXT:
+            raise MeasureError("it holds a path that is too long to be read")
+        yield whole
+
+
+def _join(chunks: Iterable[bytes], least: int) -> Iterator[bytes]:
+    """Yield chunks of at least so many bytes, the last one apart."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size >= least:
+            yield b"".join(held)
+            held, size = [], 0
+    yield b"".join(held)
+
+
+@dataclass
+class _Judge:
+    """Tell which paths of a history are left out, having asked about many of them at a time."""
+
+    folder: Callable[[bytes], bool] | None
+    generated: GeneratedFiles
+    known: dict[bytes, bool] = field(default_factory=dict)
+    held: int = 0
+
+    def learn(self, pieces: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
+        """Yield pieces of a history as they are, the paths of each known from then on."""
+        names = 0  # of a renamed file, still to come
+        for piece in pieces:
+            if self.held > CACHED_BYTES:
+                self.known.clear()
+                self.held = 0
+            new: set[bytes] = set()
+            for text in piece:
+                if names:
+                    names -= 1
+                    path = b"" if names else text
+                elif text[:1] == b"@":
+                    continue
+                else:
+                    path = text.split(b"\t", 2)[2]
+                    names = 0 if path else 2
+                if path and path not in self.known:
+                    new.add(path)
+            self._ask(new)
+            yield piece
+
+    def _ask(self, paths: set[bytes]) -> None:
+        folder = self.folder
+        asked = paths if folder is None else {path for path in paths if not folder(path)}
+        found = self.generated.find(asked)
+        self.known |= {path: path not in asked or path in found for path in paths}
+        self.held += sum(len(path) + PATH_COST for path in paths)
+
+    def is_excluded(self, path: bytes) -> bool:
+        """Tell whether a path of the piece that was yielded last is left out."""
+        return self.known[path]
 
 
 def folder_check(exclude_dirs: frozenset[str]) -> Callable[[bytes], bool] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from errors import EmptyRepository
@@ -31,8 +31,9 @@ def fetch_files(git: Git, since: str | None, known: Counts) -> tuple[Fetched, Li
     if since is not None and known:
         with contextlib.suppress(EmptyRepository, _Refused):
             fetched = _fetch_without_blobs(git, since)
-            listing = list_files(git, fetched.head, git.options.exclude_dirs)
-            _fetch_needed(git, listing, fetched.new or (), known)
+            with _refusals():
+                listing = list_files(git, fetched.head, git.options.exclude_dirs)
+                _fetch_needed(git, listing, fetched.new or (), known)
             return fetched, listing
         git.start_over()
     fetched = fetch_commits(git, since)
@@ -41,6 +42,17 @@ def fetch_files(git: Git, since: str | None, known: Counts) -> tuple[Fetched, Li
 
 class _Refused(Exception):
     """Tell that blobs cannot be left out, or not be had one by one."""
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Take for a refusal what git fails over for a reason that is not known."""
+    try:
+        yield
+    except GitFailed as error:
+        if error.cause is not None:
+            raise
+        raise _Refused from error
 
 
 def _fetch_without_blobs(git: Git, since: str) -> Fetched:
@@ -67,12 +79,7 @@ def _fetch_needed(git: Git, listing: Listing, new: Sequence[str], known: Counts)
             last = name.rpartition(b"/")[2]
             if (blob, last) not in known or last in RULES:
                 needed.add(blob)
-    try:
-        git.fetch_blobs(needed | _changed(git, new))
-    except GitFailed as error:
-        if error.cause is not None:
-            raise
-        raise _Refused from error
+    git.fetch_blobs(needed | _changed(git, new))
 
 
 def fetch_all(git: Git, listing: Listing) -> None:

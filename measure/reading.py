@@ -20,6 +20,7 @@ SPLIT_FROM = 8000
 """Commits from which two read at once: together they take about 0.6 of the time and 1.15 of the
 work of one, so it pays for what is long enough to be waited for when all else is done."""
 
+WORK_TREE = "attributes-tree"
 INDEXED_OBJECT = 28  # bytes for each object in a pack's index, at least
 
 # What git log shows by default, spelled out for diff-tree: renames, roots, and every commit.
@@ -29,44 +30,46 @@ LOG = ("log", "-z", "--numstat", FORMAT)
 
 def read(git: Git, listing: Listing, head: str, new: Sequence[str] | None = None) -> History:
     """Sum up the commits that can be reached from head, or just those that are named."""
-    work_tree = git.folder / "attributes-tree"
+    work_tree = git.folder / WORK_TREE
     check_out_attributes(git, listing, work_tree)
     try:
-        return _read(git, work_tree, head, new)
+        return _read(git, listing, head, new)
     except GitFailed as error:
         if error.cause != BAD_MODULES:
             raise
     # git gives up over a .gitmodules that is wrong or unsafe; one in the work tree hides it.
     (work_tree / ".gitmodules").touch()
-    return _read(git, work_tree, head, new)
+    return _read(git, listing, head, new)
 
 
-def _read(git: Git, work_tree: Path, head: str, new: Sequence[str] | None) -> History:
+def _read(git: Git, listing: Listing, head: str, new: Sequence[str] | None) -> History:
     # The work tree holds no .mailmap, and a repository without one names none.
     git_options = ["-c", f"mailmap.blob={head}:.mailmap"]
     if new is not None:
         # Not `git log since..head`: where dates are out of order, it names old commits as well.
         shares, _ = _deal_out(git, new, 2 if len(new) >= SPLIT_FROM and _cores() > 1 else 1)
-        return _sum_shares(git, work_tree, git_options, shares)
+        return _sum_shares(git, listing, git_options, shares)
     if _cores() > 1 and _may_be_long(git):
         shares, commits = _deal_out(git, commit_names(git, head), 2)
         if commits >= SPLIT_FROM:
-            return _sum_shares(git, work_tree, git_options, shares)
-    return _sum(git, work_tree, [*git_options, *LOG, head, "--"])
+            return _sum_shares(git, listing, git_options, shares)
+    return _sum(git, listing, [*git_options, *LOG, head, "--"])
 
 
 def _sum_shares(
-    git: Git, work_tree: Path, git_options: Sequence[str], shares: Sequence[Path]
+    git: Git, listing: Listing, git_options: Sequence[str], shares: Sequence[Path]
 ) -> History:
     arguments = [*git_options, *DIFF_TREE]
-    sums = [partial(_sum, git, work_tree, arguments, share) for share in shares]
+    sums = [partial(_sum, git, listing, arguments, share) for share in shares]
     return add_histories(*run_concurrently(git.scope, *sums)) if len(sums) == 2 else sums[0]()
 
 
-def _sum(git: Git, work_tree: Path, arguments: Sequence[str], stdin: Path | None = None) -> History:
+def _sum(
+    git: Git, listing: Listing, arguments: Sequence[str], stdin: Path | None = None
+) -> History:
     authors = Authors(git.options.author_patterns)
-    with contextlib.closing(git.stream(arguments, work_tree, stdin)) as chunks:
-        return read_history(chunks, git.options.exclude_dirs, authors)
+    with contextlib.closing(git.stream(arguments, git.folder / WORK_TREE, stdin)) as chunks:
+        return read_history(chunks, git.options.exclude_dirs, authors, listing.generated)
 
 
 def _may_be_long(git: Git) -> bool:

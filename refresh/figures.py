@@ -220,6 +220,7 @@ def _save_count(row: Project, count: Count) -> None:
     row.languages_loc = limit_languages(count.languages)
     row.loc_source = count.source
     row.not_counted = [asdict(left_out) for left_out in count.not_counted]
+    row.excluded_files = count.excluded_files
 
 
 def _save_file_counts(session: Session, row: Project, measured: Measured) -> None:

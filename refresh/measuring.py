@@ -56,6 +56,7 @@ def measure_options(
     patterns = tuple(dict.fromkeys((*(settings.author_emails or ()), *own_addresses)))
     return measure.Options(
         exclude_dirs=frozenset(settings.exclude_dirs),
+        exclude_generated=settings.exclude_generated,
         clone_timeout=settings.clone_timeout,
         measure_timeout=settings.measure_timeout,
         memory_mb=settings.measure_memory_mb,

@@ -90,6 +90,7 @@ def test_measure_prints_json(
         "loc_source": "cloc",
         "loc_by_language": {"C": 1, "Python": 1},
         "not_counted": [],
+        "excluded_files": 0,
         "commits": 2,
         "active_days": 1,
         "time_spent": "60m",
@@ -99,6 +100,27 @@ def test_measure_prints_json(
         "additions": 3,
         "deletions": 1,
     }
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_measure_leaves_out_and_tells_authors_apart_as_the_settings_say(
+    environment: dict[str, str], request: pytest.FixtureRequest, builder: RepoBuilder
+):
+    environment |= {"EXCLUDE_GENERATED": "true", "AUTHOR_EMAILS": "bob@*"}
+    builder.commit({"yarn.lock": "# yarn\n", "c.py": "c = 1\n"}, author="Bob <bob@example.org>")
+    builder.commit({"c.py": "c = 2\n"}, author="dependabot[bot] <bot@example.org>")
+    runner = request.getfixturevalue("runner")
+
+    result = runner.invoke(args=["measure", str(builder.path), "--json"])
+
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.output)
+    names = ("loc", "excluded_files", "code_churn", "own_commits", "own_active_days", "own_churn")
+    assert [told[name] for name in names] == [3, 1, 7, 1, 1, 1]
+    assert told["bot_commits"] == 1
+    table = runner.invoke(args=["measure", str(builder.path)]).output
+    assert "excluded_files" in table
+    assert "own_churn" in table
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -145,7 +145,8 @@ def find_project(name: str, mode: PrivateMode) -> dict[str, Any] | None:
         "name", "url", "private", "archived", "loc", "commits", "active_days", "code_churn",
         "time_spent_minutes", "first_commit", "last_finished", "primary_language",
         "own_commits", "own_active_days", "own_churn", "bot_commits",
-        "repository_size_kb", "loc_source", "head_sha", "measured_at", "stale_reason",
+        "repository_size_kb", "loc_source", "excluded_files", "head_sha", "measured_at",
+        "stale_reason",
     ]  # fmt: skip
     found = fetch_projects((*visible(mode), Project.name == name), fields=fields)
     if not found or found[0]["name"] != name:
@@ -185,6 +186,7 @@ def meanings(project: dict[str, Any]) -> list[Meaning]:
             "Lines of the default branch that are neither blank nor comments.",
             counter,
         ),
+        *_excluded_meaning(project),
         Meaning(
             "Commits",
             words.separated(project["commits"]),
@@ -231,6 +233,17 @@ def meanings(project: dict[str, Any]) -> list[Meaning]:
 def _spent(project: dict[str, Any]) -> str:
     minutes = project["time_spent_minutes"]
     return words.NO_FIGURE if minutes is None else time_span(minutes)
+
+
+def _excluded_meaning(project: dict[str, Any]) -> list[Meaning]:
+    """Return how many files are left out as generated, where there are any."""
+    if not project["excluded_files"]:
+        return []
+    text = (
+        "Vendored and generated files, lock files and minified files: in neither lines of code nor "
+        "churn."
+    )
+    return [Meaning("Files left out", words.separated(project["excluded_files"]), text, "")]
 
 
 def _own_meanings(project: dict[str, Any]) -> list[Meaning]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,8 +24,17 @@ from measure.trees import AttributesCheck, Counts, read_tree
 from measure.workspace import remove, temporary_workspace
 from tests.support.git_server import GitServer
 from tests.support.measuring import options
-from tests.support.random_history import COUNTED_WHOLE, DAY, grow
-from tests.support.repos import Entry, RepoBuilder
+from tests.support.oracle import remove_generated
+from tests.support.random_history import (
+    COUNTED_WHOLE,
+    DAY,
+    GENERATED,
+    GENERATED_NAMES,
+    HARMLESS,
+    NAMES,
+    grow,
+)
+from tests.support.repos import Entry, RepoBuilder, run_git
 
 EXCLUDED = frozenset({"build", "dist"})
 NOVEMBER = datetime(2023, 11, 20, tzinfo=UTC)
@@ -39,9 +49,15 @@ def cloned(repo: RepoBuilder, chosen: Options) -> Iterator[Git]:
 
 
 def whole(git: Git, commit: str) -> dict[str, int]:
-    """Return what cloc says of a checkout."""
-    check_out(git, list_files(git, commit, git.options.exclude_dirs))
+    """Return what cloc says of a checkout, without the generated files where they are left out."""
+    chosen = git.options
+    git.options = replace(chosen, exclude_generated=False)
+    check_out(git, list_files(git, commit, chosen.exclude_dirs))
+    git.options = chosen
     try:
+        if chosen.exclude_generated:
+            run_git(git.tree, "init", "--quiet")
+            remove_generated(git.tree)
         cloc = find_cloc(None, git.options.search_path)
         return cloc.count(git.tree, git.folder, 60, git.options.memory_mb, git.scope).languages
     finally:
@@ -76,15 +92,41 @@ def test_counting_changes_gives_what_counting_the_whole_gives(
 
 
 @pytest.mark.needs_cloc
-@pytest.mark.parametrize("seed", [4])
+@pytest.mark.parametrize("seed", [3, pytest.param(5, marks=pytest.mark.long)])
+def test_counting_changes_leaves_generated_files_out_as_counting_the_whole_does(
+    repo: RepoBuilder, tmp_path: Path, seed: int
+):
+    names = (*NAMES, *GENERATED_NAMES * 2)
+    commits = grow(repo, random.Random(seed), 20, names=names, harmless=GENERATED)
+    chosen = options(tmp_path / "scratch", exclude_dirs=EXCLUDED, exclude_generated=True)
+    known: Counts = {}
+    ways: set[tuple[bool, bool]] = set()
+    with cloned(repo, chosen) as git:
+        for commit in commits:
+            counted, counts = count_changed(git, list_files(git, commit, EXCLUDED), known)
+            remove(git.tree)
+            assert counted.languages == whole(git, commit), commit
+            ways.add((bool(counts), counted.excluded_files > 0))
+            known = decode(encode(counts)) or known
+    assert {(True, True), (False, True)} <= ways
+
+
+@pytest.mark.needs_cloc
+@pytest.mark.parametrize(
+    ("seed", "names", "harmless"),
+    [(4, NAMES, HARMLESS), (6, (*NAMES, *GENERATED_NAMES), GENERATED)],
+    ids=["everything", "without-generated"],
+)
 def test_growth_is_clocs_own_figure_for_each_month(
-    repo: RepoBuilder, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+    repo: RepoBuilder, tmp_path: Path, seed: int, names, harmless, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(blobs, "BATCH_FILES", 7)
     monkeypatch.setattr(growth, "PENDING_FILES", 60)
     monkeypatch.setattr(growth, "MOST_COUNTS", 20)
-    commits = grow(repo, random.Random(seed), 24, 25 * DAY)
-    chosen = options(tmp_path / "scratch", exclude_dirs=EXCLUDED)
+    commits = grow(repo, random.Random(seed), 24, 25 * DAY, names, harmless)
+    chosen = options(
+        tmp_path / "scratch", exclude_dirs=EXCLUDED, exclude_generated=harmless is GENERATED
+    )
     now = datetime.fromtimestamp(repo.clock + 40 * DAY, UTC)
 
     snapshots = list(measure_growth(Source(str(repo.path)), chosen, now=now))

@@ -14,7 +14,7 @@ from measure import Figures, Options, Source, fetch, measure
 from tests.support.git_server import GitServer
 from tests.support.measuring import found, options
 from tests.support.oracle import Truth, ask
-from tests.support.random_author import MODULES, YEAR_2020, Author
+from tests.support.random_author import MODULES, YEAR_2020, Author, VendoringAuthor
 from tests.support.repos import Entry, RepoBuilder
 
 HISTORIES = 200
@@ -68,14 +68,19 @@ def without_count(tmp_path: Path) -> Options:
 
 
 def follow(
-    seed: int, folder: Path, server: GitServer, chosen: Options, monkeypatch: pytest.MonkeyPatch
+    seed: int,
+    folder: Path,
+    server: GitServer,
+    chosen: Options,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Author] = Author,
 ) -> int:
     """Compare what is kept of a random history with git, and return how many increments it had."""
     chance = random.Random(seed)
-    # Small windows, so that small histories have shallow boundaries.
+    # Small windows, so that small histories have edges.
     monkeypatch.setattr(fetch, "DEPTHS", chance.choice([(2, 5), (4, 12), (7, 9), (64, 1024)]))
     excluded = frozenset(chance.choice([[], ["dist", "build"]]))
-    author = Author(RepoBuilder(folder / f"source-{seed}"), chance)
+    author = kind(RepoBuilder(folder / f"source-{seed}"), chance)
     url = author.repo.publish(server, f"r{seed}")
     sums = Sums()
     increments = 0
@@ -83,7 +88,9 @@ def follow(
         figures = measure(Source(url), replace(chosen, exclude_dirs=excluded), sums.head)
         increments += figures.since is not None
         sums.take(figures)
-        truth = ask(str(server.path(f"r{seed}")), folder, excluded, count=False)
+        path = str(server.path(f"r{seed}"))
+        generated = not chosen.exclude_generated
+        truth = ask(path, folder, excluded, count=False, generated=generated)
         assert sums.truth == truth, f"seed {seed}"
         author.work()
         author.repo.push()
@@ -97,6 +104,18 @@ def follow(
 def test_random_histories(chunk, tmp_path: Path, git_server: GitServer, without_count, monkeypatch):
     seeds = [chunk * 1000 + number for number in range(HISTORIES // CHUNKS)]
     assert sum(follow(s, tmp_path, git_server, without_count, monkeypatch) for s in seeds)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [pytest.param(n, marks=pytest.mark.long if n >= BY_DEFAULT else ()) for n in range(CHUNKS)],
+)
+def test_random_histories_without_generated_files(
+    chunk, tmp_path: Path, git_server: GitServer, without_count, monkeypatch
+):
+    chosen = replace(without_count, exclude_generated=True)
+    seeds = [chunk * 1000 + number for number in range(HISTORIES // CHUNKS)]
+    assert sum(follow(s, tmp_path, git_server, chosen, monkeypatch, VendoringAuthor) for s in seeds)
 
 
 @pytest.mark.parametrize("seed", COUNTED_TWICE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from measure.git import Git, GitFailed
 from measure.trees import Pair
 from tests.support.git_server import GitServer
 from tests.support.measuring import options
-from tests.support.random_history import grow
+from tests.support.random_history import GENERATED, GENERATED_NAMES, HARMLESS, NAMES, grow
 from tests.support.repos import Entry, RepoBuilder, run_git
 
 pytestmark = pytest.mark.needs_cloc
@@ -51,11 +52,21 @@ def again(source: Source, chosen: Options, last: Figures) -> Figures:
     return measure(source, chosen, last.head_sha, last.file_counts)
 
 
-@pytest.mark.parametrize("filters", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("filters", "names", "harmless"),
+    [
+        (True, NAMES, HARMLESS),
+        (True, (*NAMES, *GENERATED_NAMES), GENERATED),
+        pytest.param(False, NAMES, HARMLESS, marks=pytest.mark.long),
+        pytest.param(False, (*NAMES, *GENERATED_NAMES), GENERATED, marks=pytest.mark.long),
+    ],
+    ids=["filters", "filters-without-generated", "plain", "plain-without-generated"],
+)
 def test_each_push_gives_the_figures_of_a_full_clone(
-    repo: RepoBuilder, git_server: GitServer, chosen: Options, filters: bool
+    repo: RepoBuilder, git_server: GitServer, chosen: Options, filters: bool, names, harmless
 ):
-    commits = grow(repo, random.Random(7), 16)
+    chosen = replace(chosen, exclude_generated=harmless is GENERATED)
+    commits = grow(repo, random.Random(7), 16, names=names, harmless=harmless)
     source = Source(repo.publish(git_server, "demo"))
     git_server.set_filters("demo", allowed=filters)
     last = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 import re
@@ -16,6 +17,8 @@ from pathlib import Path
 from tests.support.repos import git_environment
 
 BOT = r"\[bot\]"
+# Of the names of lock files and minified files, those that the tests give.
+GENERATED_NAME = re.compile(r"(^|/)(package-lock\.json|yarn\.lock|[^/]*[.-]min\.(js|css))$")
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,12 @@ def ask(
     *,
     count: bool = True,
     authors: Sequence[str] | None = None,
+    generated: bool = True,
 ) -> Truth:
     """Clone a repository below `folder` and return its figures.
 
-    `authors` are patterns of `git log --author`: only commits that one of them finds are looked
-    at, those of bots apart.
+    `generated` is whether generated files count, too. `authors` are patterns of
+    `git log --author`: only commits that one of them finds are looked at, those of bots apart.
     """
     clone = folder / "plain-clone"
     shutil.rmtree(clone, ignore_errors=True)
@@ -55,10 +59,14 @@ def ask(
     total: Counter[str] = Counter()
     stamps = []
     chosen = None if authors is None else _by(clone, authors) - _by(clone, [BOT])
-    for commit, stamp, lines in _commits(clone):
+    commits = list(_commits(clone))
+    left_out: set[str] = set()
+    if not generated:
+        left_out = find_generated(clone, (_path(line) for *_, lines in commits for line in lines))
+    for commit, stamp, lines in commits:
         if chosen is not None and commit not in chosen:
             continue
-        counts = Counter(_lines(lines, excluded))
+        counts = Counter(_lines(lines, excluded, left_out))
         counts["commits"] = 1
         total += counts
         if stamp is not None:
@@ -66,6 +74,8 @@ def ask(
             days.setdefault(stamp.date(), Counter()).update(counts)
     if authors is None:
         assert total["commits"] == int(_run(["git", "rev-list", "--count", "HEAD"], clone))
+    if not generated:
+        remove_generated(clone)
     truth = Truth(
         commits=total["commits"],
         additions=total["additions"],
@@ -125,11 +135,50 @@ def _timestamp(digits: str) -> datetime | None:
         return end_of_time
 
 
-def _lines(lines: Iterable[str], excluded: set[str]) -> dict[str, int]:
+def find_generated(clone: Path, paths: Iterable[str]) -> set[str]:
+    """Return those of some paths that are vendored, generated, lock files or minified.
+
+    Attributes are those of the work tree; each path is asked about by itself.
+    """
+    found = set()
+    for path in set(paths):
+        check = ["git", "check-attr", "linguist-vendored", "linguist-generated", "--", path]
+        answers = [line.rsplit(b": ", 1)[1] for line in _run(check, clone).splitlines()]
+        yes = any(answer not in (b"unspecified", b"unset", b"false") for answer in answers)
+        no = not yes and answers != [b"unspecified", b"unspecified"]
+        if yes or (not no and GENERATED_NAME.search(path)):
+            found.add(path)
+    return found
+
+
+def remove_generated(clone: Path) -> int:
+    """Delete generated files from a checkout, and return how many there were."""
+    there = [path for path in clone.rglob("*") if path.is_symlink() or path.is_file()]
+    paths = [str(path.relative_to(clone)) for path in there]
+    found = find_generated(clone, (path for path in paths if not path.startswith(".git/")))
+    for path in found:
+        (clone / path).unlink()
+    return len(found)
+
+
+def _path(line: str) -> str:
+    """Return the new name that a line of --numstat holds, as it is."""
+    name = line.split("\t")[2]
+    if " => " in name and not name.endswith('"'):
+        return _new_name(name)
+    last = name.split(" => ")[-1]
+    if not last.startswith('"'):
+        return last
+    return os.fsdecode(codecs.escape_decode(last[1:-1])[0])
+
+
+def _lines(lines: Iterable[str], excluded: set[str], left_out: set[str]) -> dict[str, int]:
     additions = deletions = 0
     for line in lines:
         added, deleted, path = line.split("\t")
-        if added != "-" and not excluded.intersection(_new_name(path).split("/")[:-1]):
+        if added == "-" or _path(line) in left_out:
+            continue
+        if not excluded.intersection(_new_name(path).split("/")[:-1]):
             additions += int(added)
             deletions += int(deleted)
     return {"additions": additions, "deletions": deletions}

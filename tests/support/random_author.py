@@ -31,6 +31,9 @@ def tick(dating: str, chance: random.Random, clock: int) -> int:
 class Author:
     """An author who changes a repository at random."""
 
+    files: tuple[str, ...] = PATHS
+    rules: tuple[bytes, ...] = (b"*.py -diff\n", b"*.bin diff\n", b"*.js binary\n", b"")
+
     def __init__(self, repo: RepoBuilder, chance: random.Random) -> None:
         self.repo = repo
         self.chance = chance
@@ -44,7 +47,7 @@ class Author:
         self.before_run: str | None = None
 
     def commit(self) -> None:
-        path = self.chance.choice(PATHS)
+        path = self.chance.choice(self.files)
         content: bytes | None = b"".join(
             b"line %d\n" % self.chance.randrange(30) for _ in range(self.chance.randrange(40))
         )
@@ -73,7 +76,7 @@ class Author:
 
     def rename(self) -> None:
         known = self.paths[self.branch]
-        free = sorted(set(PATHS) - known)
+        free = sorted(set(self.files) - known)
         if known and free:
             old, new = self.chance.choice(sorted(known)), self.chance.choice(free)
             self.repo.rename(old, new, when=self.when())
@@ -116,7 +119,7 @@ class Author:
         self._checkout(other)
 
     def edit_attributes(self) -> None:
-        rule = self.chance.choice([b"*.py -diff\n", b"*.bin diff\n", b"*.js binary\n", b""])
+        rule = self.chance.choice(self.rules)
         place = self.chance.choice([".gitattributes", "lib/.gitattributes"])
         self.repo.commit({place: rule}, when=self.when())
 
@@ -166,4 +169,27 @@ class Author:
 
     def _tree(self, revision: str) -> list[str]:
         names = self.repo.git("ls-tree", "-r", "-z", "--name-only", revision).decode()
-        return [name for name in names.split("\0") if name in PATHS]
+        return [name for name in names.split("\0") if name in self.files]
+
+
+class VendoringAuthor(Author):
+    """Commit lock files, minified files, and what .gitattributes marks as vendored, too."""
+
+    files = (
+        *PATHS,
+        "package-lock.json",
+        "lib/yarn.lock",
+        "lib/c.min.js",
+        "vendor/c.py",
+        "vendor/own/c.py",
+        'vendor\n/"c".py',
+    )
+    rules = (
+        b"vendor/** linguist-vendored\nvendor/own/* -linguist-vendored\n",
+        b"[attr]made linguist-generated=true\n*.js made\nlib/dist/* linguist-generated=false\n",
+        b"*.lock -linguist-generated\n@odd* linguist-vendored\n*.py -diff\n",
+        b"*.json linguist-generated=false linguist-vendored\n*.min.js !linguist-generated\n",
+        b"* linguist-generated\n.gitattributes -linguist-generated\n",
+        b"*.txt linguist-language=C\n",
+        b"",
+    )

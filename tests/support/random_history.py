@@ -84,8 +84,32 @@ HARMLESS: dict[bytes, Content] = {
 }
 
 
-def grow(repo: RepoBuilder, chance: random.Random, commits: int, step: int = DAY) -> list[str]:
-    """Add random commits and return their names."""
+GENERATED_NAMES = (b"package-lock.json", b"yarn.lock", b"x.min.js", b"x-min.css", b"min.js")
+
+GENERATED: dict[bytes, Content] = {
+    b".gitattributes": (
+        b"[attr]made linguist-generated\n*.c made\nlib/** linguist-vendored\n"
+        b"lib/build/** -linguist-vendored\n*.json linguist-generated=false\n*.rb made=false\n"
+    ),
+    b"src/.gitattributes": b"* linguist-vendored=true\n.gitattributes -linguist-vendored\n",
+    b"src/inner/.gitattributes": b"* !linguist-vendored\n*.css -linguist-generated\n",
+    b"1/.gitattributes": b"* eol=crlf linguist-vendored\n*.py -linguist-vendored\n",
+}
+"""Attributes that leave files out as generated, the last one itself, and one whose rules stay."""
+
+
+def grow(
+    repo: RepoBuilder,
+    chance: random.Random,
+    commits: int,
+    step: int = DAY,
+    names: tuple[bytes, ...] = NAMES,
+    harmless: dict[bytes, Content] = HARMLESS,
+) -> list[str]:
+    """Add random commits of files of these names and return their names.
+
+    `harmless` are files that are added now and then beside those of COUNTED_WHOLE.
+    """
     present: set[bytes] = set()
     made = []
     for number in range(commits):
@@ -94,8 +118,8 @@ def grow(repo: RepoBuilder, chance: random.Random, commits: int, step: int = DAY
             changes = dict.fromkeys(present)  # an empty tree
         else:
             for _ in range(chance.randrange(1, 9)):
-                changes |= _change(chance, present - changes.keys())
-            _special(chance, present, changes)
+                changes |= _change(chance, present - changes.keys(), names)
+            _special(chance, present, changes, harmless)
         changes = _without_clashes(changes, present)
         present |= {path for path, content in changes.items() if content is not None}
         present -= {path for path, content in changes.items() if content is None}
@@ -103,8 +127,10 @@ def grow(repo: RepoBuilder, chance: random.Random, commits: int, step: int = DAY
     return made
 
 
-def _change(chance: random.Random, present: set[bytes]) -> dict[bytes, Content]:
-    path = chance.choice(FOLDERS) + chance.choice(NAMES)
+def _change(
+    chance: random.Random, present: set[bytes], names: tuple[bytes, ...]
+) -> dict[bytes, Content]:
+    path = chance.choice(FOLDERS) + chance.choice(names)
     kind = chance.random()
     if kind < 0.2 and present:
         return {chance.choice(sorted(present)): None}
@@ -123,13 +149,18 @@ def _target(chance: random.Random, present: set[bytes]) -> bytes:
     )
 
 
-def _special(chance: random.Random, present: set[bytes], changes: dict[bytes, Content]) -> None:
+def _special(
+    chance: random.Random,
+    present: set[bytes],
+    changes: dict[bytes, Content],
+    harmless: dict[bytes, Content],
+) -> None:
     """Add now and then what makes a commit special, and take it away soon."""
     for path in COUNTED_WHOLE:
         if path in present and chance.random() < 0.6:
             changes[path] = None
     kind = chance.random()
-    choices = COUNTED_WHOLE if kind < 0.25 else HARMLESS if kind < 0.5 else {}
+    choices = COUNTED_WHOLE if kind < 0.25 else harmless if kind < 0.5 else {}
     if choices:
         path = chance.choice(sorted(choices))
         changes[path] = choices[path]
