@@ -190,11 +190,11 @@ def doctor_command() -> None:
     """Check all that a refresh needs, and print for each part that it is ok or what to do."""
     from doctor import examine
 
-    amiss = False
+    failed = False
     for finding in examine(current_app._get_current_object()):  # type: ignore[attr-defined]
-        amiss = amiss or not finding.ok
+        failed = failed or not finding.ok
         click.echo(f"{'ok ' if finding.ok else 'FIX'}  {finding.name}: {finding.text}")
-    if amiss:
+    if failed:
         sys.exit(1)
 
 

@@ -36,7 +36,7 @@ MAX_SKEW = timedelta(seconds=30)
 ONE_TRY = github_api.RetryPolicy(deadline=20, read_timeout=10, max_wait=0, attempts=1)
 
 
-class Amiss(Exception):
+class CheckFailed(Exception):
     """One part fails its check; the message says why and what to do."""
 
 
@@ -65,20 +65,22 @@ def examine(app: Flask) -> Iterator[Finding]:
 def _look(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, True, check())
-    except Amiss as amiss:
-        return Finding(name, False, str(amiss))
+    except CheckFailed as failed:
+        return Finding(name, False, str(failed))
 
 
 def _git(settings: Settings) -> str:
     git = shutil.which("git", path=settings.search_path)
     if git is None:
-        raise Amiss("git is not installed: install it, no repository can be measured without it")
+        raise CheckFailed(
+            "git is not installed: install it, no repository can be measured without it"
+        )
     try:
         answer = run(
             [git, "--version"], cwd=Path("/"), env={"PATH": settings.search_path}, timeout=30
         )
     except CommandError as error:
-        raise Amiss(f"git does not run: {error}") from None
+        raise CheckFailed(f"git does not run: {error}") from None
     return answer.stdout.decode(errors="replace").strip()
 
 
@@ -87,7 +89,7 @@ def _cloc(settings: Settings) -> str:
         version = find_cloc(settings.cloc_path, settings.search_path).version()
     except ClocFailed as error:
         instead = measure.best_counter(measure_options(settings)).split()[0]
-        raise Amiss(
+        raise CheckFailed(
             f"{error}: install cloc or set CLOC_PATH; until then lines are counted by {instead}"
         ) from None
     return f"cloc {version}"
@@ -103,9 +105,11 @@ def _folder(settings: Settings) -> str:
         free = shutil.disk_usage(folder).free // 2**20
     except OSError as error:
         reason = error.strerror or "no folder can be used"
-        raise Amiss(f"no temporary file can be written: {reason}; set TMPDIR to a folder") from None
+        raise CheckFailed(
+            f"no temporary file can be written: {reason}; set TMPDIR to a folder"
+        ) from None
     if free < settings.max_repo_mb:
-        raise Amiss(
+        raise CheckFailed(
             f"{folder} has {free} MB free, and one repository may take {settings.max_repo_mb}: "
             "free some, set TMPDIR to another folder or lower MAX_REPO_MB"
         )
@@ -120,8 +124,8 @@ def _database(app: Flask, settings: Settings) -> str:
         if is_current(app):
             return f"{url.get_backend_name()} answers, its schema is current"
     except StartError as error:
-        raise Amiss(str(error)) from None
-    raise Amiss("its schema is not the current one: run flask --app app upgrade-database")
+        raise CheckFailed(str(error)) from None
+    raise CheckFailed("its schema is not the current one: run flask --app app upgrade-database")
 
 
 def _database_clock() -> str:
@@ -131,7 +135,7 @@ def _database_clock() -> str:
         with db.engine.connect() as connection:
             there: datetime = connection.scalars(select(db_now())).one()
     except SQLAlchemyError:
-        raise Amiss("unknown while the database does not answer") from None
+        raise CheckFailed("unknown while the database does not answer") from None
     return _compare_clocks("the database's", there)
 
 
@@ -139,7 +143,7 @@ def _compare_clocks(whose: str, there: datetime) -> str:
     skew = (utc_now() - there).total_seconds()
     if abs(skew) > MAX_SKEW.total_seconds():
         direction = "ahead of" if skew > 0 else "behind"
-        raise Amiss(
+        raise CheckFailed(
             f"this machine's clock is {abs(skew):.0f} s {direction} {whose}: "
             "have both set by NTP (timedatectl set-ntp true)"
         )
@@ -153,9 +157,9 @@ def _redis(settings: Settings) -> str:
         with _connect(settings.redis_url) as connection:
             version = connection.info("server")["redis_version"]
     except AuthenticationError:
-        raise Amiss("Redis refuses the name or password of REDIS_URL: correct it") from None
+        raise CheckFailed("Redis refuses the name or password of REDIS_URL: correct it") from None
     except RedisError:
-        raise Amiss("Redis does not answer: start it, or correct REDIS_URL") from None
+        raise CheckFailed("Redis does not answer: start it, or correct REDIS_URL") from None
     return f"Redis {version} answers"
 
 
@@ -166,9 +170,11 @@ def _workers(settings: Settings) -> str:
         with _connect(settings.redis_url) as connection:
             count = Worker.count(connection=connection)
     except RedisError:
-        raise Amiss("unknown while Redis does not answer") from None
+        raise CheckFailed("unknown while Redis does not answer") from None
     if count == 0:
-        raise Amiss("no worker listens, so that refreshes stay queued: start python worker.py")
+        raise CheckFailed(
+            "no worker listens, so that refreshes stay queued: start python worker.py"
+        )
     return f"{count} at work or waiting"
 
 
@@ -205,7 +211,7 @@ def _token(settings: Settings, access: github_api.Access) -> str:
         return "accepted; a fine-grained one needs read access to contents and metadata"
     if "repo" in access.scopes or settings.private_repositories is PrivateMode.HIDE:
         return f"accepted, scopes: {', '.join(access.scopes) or 'none'}"
-    raise Amiss(
+    raise CheckFailed(
         "accepted, but without the `repo` scope private repositories are missing: "
         "make a token with it, or set PRIVATE_REPOSITORIES=hide"
     )
@@ -223,5 +229,5 @@ def _quota(access: github_api.Access) -> str:
         return "GitHub names no limit"
     left = f"{quota.remaining} of {quota.limit} requests left until {quota.resets_at:%H:%M} UTC"
     if quota.remaining < quota.limit / 20:
-        raise Amiss(f"{left}: wait, or use another token")
+        raise CheckFailed(f"{left}: wait, or use another token")
     return left

@@ -128,7 +128,7 @@ def carry_on(settings: Settings, observer: Observer) -> RefreshJob | None:
     if dead is None or queue.is_reachable(settings) or not tasks.take_over(dead.id):
         return None
     with log_context(refresh=dead.id):
-        log.info("carrying on a refresh whose process had died")
+        log.info("resuming a refresh whose process has died")
         return run_here(settings, dead.id, observer)
 
 
@@ -165,7 +165,7 @@ def update_project_stats_async(refresh_id: str) -> None:
                 threads = share_of(app, settings).threads
                 queue.enqueue_measuring(settings, refresh_id, count, threads)
         except (Interrupted, QueueUnavailable) as error:
-            log.warning("the refresh is left to be carried on: %s", error)
+            log.warning("the refresh is left to be resumed: %s", error)
             return
     if count is not None:
         _close_and_follow(settings, refresh_id)
@@ -185,7 +185,7 @@ def measure_next_async(refresh_id: str) -> None:
             drain = Drain(app, settings, share, github, refresh_id, heartbeat, LogObserver(), until)
             drain.run()
         except Interrupted as error:
-            log.warning("repositories are handed back: %s", error)
+            log.warning("repositories are released: %s", error)
             return
     _close_and_follow(settings, refresh_id)
 
@@ -221,7 +221,7 @@ def refresh_if_due(app: Flask, schedule: Schedule) -> None:
                 return
             result = request_refresh(settings, forced=False)
         except SQLAlchemyError as error:
-            log.warning("the schedule cannot look: %s", type(error).__name__)
+            log.warning("the schedule cannot be checked: %s", type(error).__name__)
             return
         except ProjectTrackerError as error:
             log.warning("the scheduled refresh did not run: %s", error)

@@ -18,7 +18,7 @@ EXCLUDED = (
 )
 
 
-CLONES = 8
+CLONES = 16
 """FETCH_CONCURRENCY unless set: keeps two cores busy over a network (`bench/network.py`)."""
 
 
@@ -99,14 +99,14 @@ class Variable:
     """One variable: its default as text (None: no value), its meaning and its check.
 
     `parse` turns text into the setting's value or raises ValueError with the text's fault;
-    `right` says what would be right. `shown_default` is the default in a reader's words.
+    `expected` says which text can be used. `shown_default` is the default in a reader's words.
     """
 
     name: str
     default: str | None
     help: str
     parse: Callable[[str], Any]
-    right: str
+    expected: str
     absent: str = "none"
     secret: bool = False
     may_be_empty: bool = False
@@ -132,7 +132,7 @@ class Variable:
             return self.parse(text)
         except ValueError as error:
             shown = "" if self.secret or "@" in text else f" ({check.shorten(text)})"
-            message = f"{self.name}{shown} cannot be used: it {error}; right is {self.right}"
+            message = f"{self.name}{shown} cannot be used: it {error}; expected {self.expected}"
         raise ConfigError(message)
 
 
@@ -367,10 +367,10 @@ VARIABLES: tuple[Variable, ...] = (
         "FETCH_CONCURRENCY",
         None,
         "clones at once on one machine, including those being counted or waiting for it; "
-        "one of more than 32 MB counts as several",
+        "one of more than 16 MB counts as several",
         check.whole(1, 256),
         _range(1, 256),
-        absent="8, or `REFRESH_CONCURRENCY` where that is more",
+        absent="16, or `REFRESH_CONCURRENCY` where that is more",
     ),
     Variable(
         "TRUSTED_PROXIES",

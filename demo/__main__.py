@@ -33,7 +33,7 @@ TAKEN_OVER: Final = ("PATH", "HOST", "PORT", "CORS_ORIGINS", "CLOC_PATH", "REFRE
 # Whoever tries the page out starts refreshes again and again.
 WITHOUT_LIMITS: Final = {"REFRESH_MIN_INTERVAL": "0", "FORCE_MIN_INTERVAL": "0"}
 PORTS: Final = range(5001, 5021)
-PATIENCE: Final = 120.0
+TIME_LIMIT: Final = 120.0
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def open_page(app: Flask) -> None:
     settings: Settings = app.config["SETTINGS"]
     host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104
     address = f"http://{host}:{settings.port}/dashboard"
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIME_LIMIT
     while not answers(address):
         if time.monotonic() > deadline:
             return
@@ -100,7 +100,7 @@ def open_page(app: Flask) -> None:
 def answers(address: str) -> bool:
     """Return whether a service answers at an address."""
     try:
-        with urllib.request.urlopen(address, timeout=PATIENCE):  # noqa: S310 - http, see above
+        with urllib.request.urlopen(address, timeout=TIME_LIMIT):  # noqa: S310 - http, see above
             return True
     except OSError:
         return False

@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 
-MB_OF_A_SLOT = 32
+MB_OF_A_SLOT = 16
 
 
 def measure(

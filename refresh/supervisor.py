@@ -45,15 +45,15 @@ class Supervisor:
             self._carry_on_growth()
             return
         with log_context(refresh=refresh.id):
-            self._look_after(refresh)
+            self._supervise(refresh)
 
     def _start_wanted(self) -> None:
         try:
             queue.enqueue_wanted(self._settings)
         except QueueUnavailable as error:
-            log.warning("what GitHub's events ask for has to wait: %s", error)
+            log.warning("the refresh for GitHub's events has to wait: %s", error)
 
-    def _look_after(self, refresh: RefreshJob) -> None:
+    def _supervise(self, refresh: RefreshJob) -> None:
         try:
             empty = queue.count_waiting(self._settings) == 0
             if empty and self._was_empty:
@@ -63,7 +63,7 @@ class Supervisor:
             if not self._is_stalled(refresh):
                 store.keep_waiting(refresh.id)
         except QueueUnavailable as error:
-            log.warning("the refresh cannot be looked after: %s", error)
+            log.warning("the refresh cannot be supervised: %s", error)
 
     def _carry_on_growth(self) -> None:
         """Enqueue the jobs of growth that the lower queue has lost, or that may be tried again."""
@@ -71,7 +71,7 @@ class Supervisor:
             if queue.count_waiting(self._settings, queue.GROWTH_NAME) == 0:
                 background.enqueue_growth(self._settings)
         except QueueUnavailable as error:
-            log.warning("growth cannot be looked after: %s", error)
+            log.warning("growth cannot be supervised: %s", error)
 
     def _is_stalled(self, refresh: RefreshJob) -> bool:
         """Return whether the workers have made no progress for so long that the refresh may fail.

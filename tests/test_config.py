@@ -34,7 +34,7 @@ def refusal(name: str, value: str) -> str:
         read_settings({name: value})
     message = str(caught.value)
     assert message.startswith(name)
-    assert "; right is " in message
+    assert "; expected " in message
     assert "\n" not in message
     assert message.isascii()
     return message
@@ -90,7 +90,7 @@ class TestDefaults:
             measure_memory_mb=2560,
             max_repo_mb=2048,
             refresh_concurrency=available_cores(),
-            fetch_concurrency=max(8, available_cores()),
+            fetch_concurrency=max(16, available_cores()),
             trusted_proxies=0,
             log_format=LogFormat.TEXT,
             search_path=os.defpath,
@@ -395,7 +395,7 @@ class TestPrivateRepositories:
     def test_refused(self):
         assert refusal("PRIVATE_REPOSITORIES", "secret") == (
             "PRIVATE_REPOSITORIES ('secret') cannot be used: "
-            "it is not one of the words known here; right is show, count or hide"
+            "it is not one of the words known here; expected show, count or hide"
         )
 
 
@@ -403,7 +403,7 @@ class TestPrivateRepositories:
 def test_preloading_cloc_is_a_switch(value: str, read: bool):
     assert read_settings({"PRELOAD_CLOC": value}).preload_cloc is read
     assert refusal("PRELOAD_CLOC", "1") == (
-        "PRELOAD_CLOC ('1') cannot be used: it is neither true nor false; right is true or false"
+        "PRELOAD_CLOC ('1') cannot be used: it is neither true nor false; expected true or false"
     )
 
 

@@ -33,7 +33,7 @@ class Said(NamedTuple):
     lines: dict[str, tuple[bool, str]]
 
     def fault(self) -> tuple[str, str]:
-        """Return the name and the text of the one part that is amiss."""
+        """Return the name and the text of the one part that failed."""
         assert self.code == 1, self.lines
         ((name, said),) = [(name, said) for name, (ok, said) in self.lines.items() if not ok]
         return name, said

@@ -160,7 +160,7 @@ def _asset(name: str) -> str:
 
 def _year(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text) > 0):
-        raise ValueError(f"right is a year from 1 to {date.max.year}")
+        raise ValueError(f"expected a year from 1 to {date.max.year}")
     return int(text)
 
 

@@ -128,7 +128,7 @@ def _choice() -> Choice:
 
 def _year(text: str) -> int:
     if len(text) != 4 or not text.isascii() or not text.isdigit() or int(text) < FIRST_YEAR:
-        raise ValueError(f"right is a year from {FIRST_YEAR} to {date.max.year}")
+        raise ValueError(f"expected a year from {FIRST_YEAR} to {date.max.year}")
     return int(text)
 
 

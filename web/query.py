@@ -46,7 +46,7 @@ def one_of(words: Iterable[str]) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text not in words:
-            raise ValueError(f"right is one of {', '.join(words)}")
+            raise ValueError(f"expected one of {', '.join(words)}")
         return text
 
     return parse
@@ -57,7 +57,7 @@ def whole(least: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= LARGEST:
-            raise ValueError(f"right is a whole number from {least} to {LARGEST}")
+            raise ValueError(f"expected a whole number from {least} to {LARGEST}")
         return int(text)
 
     return parse
@@ -66,7 +66,7 @@ def whole(least: int) -> Callable[[str], int]:
 def boolean(text: str) -> bool:
     """Parse true or false."""
     if text not in ("true", "false"):
-        raise ValueError("right is true or false")
+        raise ValueError("expected true or false")
     return text == "true"
 
 
@@ -75,7 +75,7 @@ def month(text: str) -> date:
     try:
         return day(f"{text}-01" if len(text) == len("2026-08") else text).replace(day=1)
     except ValueError:
-        raise ValueError("right is a month such as 2026-08, or a day in it") from None
+        raise ValueError("expected a month such as 2026-08, or a day in it") from None
 
 
 def day(text: str) -> date:
@@ -86,5 +86,5 @@ def day(text: str) -> date:
         found = None
     # fromisoformat() accepts weeks and dates without dashes, too.
     if found is None or found.isoformat() != text:
-        raise ValueError("right is a day such as 2026-08-20")
+        raise ValueError("expected a day such as 2026-08-20")
     return found

@@ -90,22 +90,22 @@ def _nothing_yet() -> Message:
 def _first_refresh(settings: Settings) -> Message:
     text = "Nothing needs to be done: the figures appear here as the repositories are measured."
     if settings.redis_url is not None:
-        text += " Where this takes long, see whether a worker (python worker.py) is running."
+        text += " If this takes long, check that a worker (python worker.py) is running."
     return Message("The first refresh is under way", text)
 
 
 def _nothing_listed() -> Message:
     return Message(
         "There is no repository to show",
-        "The last refresh found no repository with a commit. Push a commit, or see whether the "
+        "The last refresh found no repository with a commit. Push a commit, or check that the "
         "token is the right account's and may read its repositories; then refresh again.",
     )
 
 
 def _failed(settings: Settings, last: RefreshJob, *, has_projects: bool) -> Message:
     failures = last.to_json(settings.private_repositories)["failures"]
-    kept = " The figures below are those of the refresh before." if has_projects else ""
-    advice = f"Mend what is named here, then refresh again.{kept}"
+    kept = " The figures below are those of the previous refresh." if has_projects else ""
+    advice = f"Fix what is named here, then refresh again.{kept}"
     if failures:
         return Message(
             "No repository could be measured",
@@ -128,7 +128,7 @@ def _some_failed(settings: Settings, last: RefreshJob) -> Message:
     total = count(last.total_repositories, "repository", "repositories")
     return Message(
         f"{failed:,} of {total} could not be measured",
-        "What was measured before stays as it was, and the next refresh tries again.",
+        "Earlier figures are kept, and the next refresh tries again.",
         "warning",
         failures,
         failed - len(failures),

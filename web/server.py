@@ -169,7 +169,7 @@ class BufferingThreadWorker(ThreadWorker):  # type: ignore[misc]
         try:
             util.write_nonblock(client, "\r\n".join([*lines, "", ""]).encode() + body)
         except OSError:
-            self.log.debug("a client is gone before its error could be said")
+            self.log.debug("a client disconnected before its error was sent")
 
     def murder_pending(self) -> None:
         """Drop the connections whose timeout has ended."""

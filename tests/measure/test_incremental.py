@@ -77,7 +77,7 @@ def follow(
 ) -> int:
     """Compare what is kept of a random history with git, and return how many increments it had."""
     chance = random.Random(seed)
-    # Small windows, so that small histories have edges.
+    # Small windows, so that small histories have shallow boundaries.
     monkeypatch.setattr(fetch, "DEPTHS", chance.choice([(2, 5), (4, 12), (7, 9), (64, 1024)]))
     excluded = frozenset(chance.choice([[], ["dist", "build"]]))
     author = kind(RepoBuilder(folder / f"source-{seed}"), chance)

@@ -44,7 +44,7 @@ def test_both_tell_the_same_after_every_push(
         return figures
 
     real = measure.measure
-    # Small windows, so that small histories have edges.
+    # Small windows, so that small histories have shallow boundaries.
     monkeypatch.setattr(fetch, "DEPTHS", (4, 12))
     builders = {f"r{seed}": world.add(f"r{seed}", commits=0) for seed in SEEDS}
     authors = [Author(builders[f"r{seed}"], random.Random(seed)) for seed in SEEDS]

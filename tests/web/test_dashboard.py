@@ -216,9 +216,9 @@ def test_states_say_what_to_do(client: FlaskClient, app: Flask):
     with app.app_context():
         store.fail(refresh.id, "GitHub refuses the token")
     said = words_of(page(client))
-    assert "The last refresh failed GitHub refuses the token. Mend what is named here" in said
+    assert "The last refresh failed GitHub refuses the token. Fix what is named here" in said
     add(app, "alpha", 1)
-    assert "The figures below are those of the refresh before." in words_of(page(client))
+    assert "The figures below are those of the previous refresh." in words_of(page(client))
 
 
 def test_an_account_without_repositories(client: FlaskClient, app: Flask):

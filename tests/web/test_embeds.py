@@ -232,7 +232,7 @@ def test_a_bad_parameter_is_a_picture_that_names_it(
 ):
     answer = client.get(f"{path}?{query}")
     assert answer.status_code == 400
-    assert f"{fault}: right is" in told(answer)
+    assert f"{fault}: expected" in told(answer)
 
 
 def test_names_cannot_inject_markup(app: Flask, client: FlaskClient):

@@ -1,7 +1,7 @@
 // The lines to embed: this service's own address in them, and a button that copies each.
 (() => {
   "use strict";
-  // Where the service or the exported site begins: it may be below its host's root.
+  // The root of the service or of the exported site, which may be below its host's root.
   const root = new URL("..", document.currentScript.src).href.replace(/\/$/, "");
 
   function setUp() {

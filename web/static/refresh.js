@@ -1,4 +1,4 @@
-// A refresh: asked for by the button, watched until it ends, and the page renewed by its figures.
+// A refresh: started by the button, polled until it ends, and the page updated with its figures.
 (() => {
   "use strict";
   const button = document.getElementById("refresh");
@@ -148,7 +148,7 @@
     await end(await watch());
   }
 
-  // A page that stays open shows what the schedule and others have refreshed.
+  // A page that stays open shows the refreshes of the schedule and of others, too.
   async function look() {
     if (busy || document.hidden) return;
     const job = await readNewest();

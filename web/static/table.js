@@ -1,7 +1,7 @@
 // The table of projects: sorted by a click on a column's name, filtered by text and language.
 (() => {
   "use strict";
-  // Kept here, so that a page that is renewed stays as the reader has set it.
+  // Kept here, so that an updated page keeps the reader's choices.
   const chosen = { column: null, descending: false, text: "", language: "" };
 
   const READERS = {
@@ -59,7 +59,7 @@
     for (const header of table.querySelectorAll("th[data-sort]")) addButton(table, header);
     text.value = chosen.text;
     language.value = chosen.language;
-    chosen.language = language.value;  // one that is gone chooses nothing
+    chosen.language = language.value;  // a language that is gone selects nothing
     text.addEventListener("input", () => { chosen.text = text.value; filter(table); });
     language.addEventListener("change", () => { chosen.language = language.value; filter(table); });
     document.getElementById("filters").hidden = false;

@@ -26,7 +26,7 @@
     return `${span(seconds)} ago`;
   }
 
-  // Last commits are told by the calendar day, in UTC as all days of the figures are.
+  // Last commits are shown by calendar day in UTC, like all days of the figures.
   function dayWords(moment, now) {
     const days = Math.floor(now / 86400000) - Math.floor(moment / 86400000);
     if (days < 0) return null;
