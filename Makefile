@@ -3,7 +3,7 @@
 # make dev      install what development needs into .venv
 # make test     every check, and every test that does not take long
 # make test-all every check and every test: long ones, and all on PostgreSQL as well as on SQLite
-# PYTHON=…      the Python to build on, where the one that is found is not the one that is meant
+# PYTHON=…      the Python to use instead of the first one that is found
 
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
@@ -38,7 +38,7 @@ clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A file as the last step of each, so that what was cut short is done again and what is done is not.
+# Each ends with a marker file, so that an interrupted step is repeated and a finished one is not.
 $(VENV)/.made:
 	@PYTHON="$(PYTHON)" sh .ci/make-venv $(VENV)
 	@touch $@

@@ -11,16 +11,16 @@ from sqlalchemy import Connection, text
 
 from database.engine import db
 
-# Any number will do, as long as nobody else asks this database for a lock of the same number.
+# Any number that no other program uses for an advisory lock in this database.
 LOCK = 7_105_239_864_231
 
 
 @contextmanager
 def locked(connection: Connection) -> Iterator[None]:
-    """Hold a transaction that keeps other processes' migrations waiting until it has ended."""
+    """Run the block in a transaction for which other processes' migrations wait."""
     if connection.dialect.name == "sqlite":
-        # A table is rebuilt by dropping the old one, which would take all that refers to it
-        # along; and the pragma is only heard outside a transaction.
+        # A table is rebuilt by dropping the old one, which would delete all rows that refer to
+        # it; and the pragma works outside a transaction only.
         connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         # Without it, the driver would commit each change to the schema by itself.
         connection.exec_driver_sql("BEGIN IMMEDIATE")

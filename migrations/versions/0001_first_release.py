@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make what is not there."""
+    """Create the missing tables."""
     tables = sa.inspect(op.get_bind()).get_table_names()
     if "refresh_job" not in tables:
         create_refresh_job()
@@ -21,7 +21,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Leave an empty database."""
+    """Drop the tables."""
     op.drop_table("project")
     op.drop_table("refresh_job")
 

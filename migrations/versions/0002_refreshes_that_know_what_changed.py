@@ -24,7 +24,7 @@ COUNTS = ("time_spent_min", "loc", "commit_count", "active_days", "code_churn")
 ACTIVE = "status IN ('queued', 'running')"
 INTERRUPTED = "interrupted by an upgrade"
 WITHHELD = "the message of an earlier release is not shown: it may not be safe to show"
-# Paths, URLs, tracebacks, SQL and tokens: the first release stored exceptions as they came.
+# Paths, URLs, tracebacks, SQL and tokens: the first release stored the texts of exceptions.
 UNFIT = re.compile(r"[/\\\n]|Traceback|\[SQL|gh[a-z]_\w|github_pat_|[0-9a-f]{40}")
 
 project = sa.table("project", sa.column("id"), sa.column("name"), *map(sa.column, COUNTS))
@@ -39,7 +39,7 @@ refresh_job = sa.table(
 
 
 def upgrade() -> None:
-    """Change what is not yet as it should be, and keep every row."""
+    """Migrate what has not been migrated, and keep every row."""
     if "github_id" not in columns("project"):
         widen_project()
     if "slot" not in columns("refresh_job"):
@@ -66,18 +66,18 @@ def downgrade() -> None:
 
 
 def columns(table: str) -> dict[str, Any]:
-    """Give a table's columns as they are now."""
+    """Return a table's present columns."""
     return {column["name"]: column for column in sa.inspect(op.get_bind()).get_columns(table)}
 
 
 def indexes(table: str) -> set[str | None]:
-    """Give the names of a table's indexes as they are now."""
+    """Return the names of a table's present indexes."""
     return {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}
 
 
 def widen_project() -> None:
-    """Turn the first release's table of projects into today's."""
-    # A cast to a whole number would cut the fraction off on one engine and round on the other.
+    """Migrate the first release's table of projects."""
+    # A cast to an integer truncates on one engine and rounds on the other.
     rounded = {name: sa.func.round(project.c[name]) for name in COUNTS}
     op.execute(project.update().values(rounded))
     op.execute(
@@ -114,7 +114,7 @@ def widen_project() -> None:
 
 
 def number_on_from_the_last_project() -> None:
-    """Let PostgreSQL's sequence follow the rows: one filled from a copy still stands at 1."""
+    """Set PostgreSQL's sequence to the last row: in a restored table it may still be at 1."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
             "SELECT setval(pg_get_serial_sequence('project', 'id'), max(id)) FROM project "
@@ -123,7 +123,7 @@ def number_on_from_the_last_project() -> None:
 
 
 def project_columns() -> list[sa.Column[Any]]:
-    """Give the columns that a project has gained."""
+    """Return the new columns of a project."""
     return [
         sa.Column("github_id", sa.BigInteger()),
         sa.Column("first_commit_date", sa.DateTime()),
@@ -157,7 +157,7 @@ def withhold_messages() -> None:
 
 
 def widen_refresh_job() -> None:
-    """Turn the first release's table of refreshes into today's."""
+    """Migrate the first release's table of refreshes."""
     end_refreshes(
         sa.func.coalesce(refresh_job.c.status, "").not_in(
             ["queued", "running", "completed", "failed"]
@@ -187,7 +187,7 @@ def widen_refresh_job() -> None:
 
 
 def refresh_job_columns() -> list[sa.Column[Any]]:
-    """Give the columns that a refresh has gained."""
+    """Return the new columns of a refresh."""
     return [
         sa.Column("slot", sa.SmallInteger(), nullable=False, server_default=sa.text("1")),
         sa.Column("created_at", sa.DateTime()),
@@ -202,7 +202,7 @@ def refresh_job_columns() -> list[sa.Column[Any]]:
 
 
 def allow_one_active_refresh() -> None:
-    """End what was under way, of which there may be several, and let nobody start a second."""
+    """End the active refreshes, of which there may be several, and allow only one."""
     end_refreshes(refresh_job.c.status.in_(["queued", "running"]))
     op.create_index(
         "one_active_refresh",
@@ -215,7 +215,7 @@ def allow_one_active_refresh() -> None:
 
 
 def end_refreshes(which: sa.ColumnElement[bool]) -> None:
-    """Mark refreshes as failed, keeping what they had to say."""
+    """Mark refreshes as failed, keeping their messages."""
     now = sa.literal(datetime.now(UTC).replace(tzinfo=None), sa.DateTime())
     op.execute(
         refresh_job.update()
@@ -248,7 +248,7 @@ def create_activity_day() -> None:
 
 
 def create_refresh_task() -> None:
-    """Make the table of the repositories' parts in a refresh."""
+    """Make the table of tasks."""
     op.create_table(
         "refresh_task",
         sa.Column("refresh_id", sa.String(36), nullable=False),

@@ -1,4 +1,4 @@
-"""Keep what a project's figures were measured under, and what is still to be asked for."""
+"""The name that a project's figures were measured under, and whether languages are missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns that are not there yet; every row is kept."""
+    """Add the missing columns; every row is kept."""
     there = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("project")}
     with op.batch_alter_table("project") as batch:
         for column in new_columns():
@@ -27,7 +27,7 @@ def downgrade() -> None:
 
 
 def new_columns() -> list[sa.Column[object]]:
-    """Return the columns that a project gains."""
+    """Return the new columns of a project."""
     return [
         sa.Column("measured_name", sa.Text()),
         sa.Column("measured_url", sa.Text()),

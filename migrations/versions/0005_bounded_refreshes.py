@@ -1,4 +1,4 @@
-"""Refreshes that are bounded in number and in size, and indexed for what is asked of them."""
+"""Limits on the number and size of refreshes, and indexes for their queries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ refresh_job = sa.table(
 
 
 def upgrade() -> None:
-    """Add what is not there yet, and delete no more than what every refresh would delete."""
+    """Add what is missing, and delete only what every refresh would delete."""
     inspector = sa.inspect(op.get_bind())
     columns = {column["name"] for column in inspector.get_columns("refresh_job")}
     if "failed_repositories" not in columns:
@@ -59,14 +59,14 @@ def downgrade() -> None:
 
 
 def failed_repositories() -> sa.Column[Any]:
-    """Describe the number of a refresh's failures, of which not all are kept."""
+    """Return the column with the number of a refresh's failures, of which not all are kept."""
     return sa.Column(
         "failed_repositories", sa.Integer(), nullable=False, server_default=sa.text("0")
     )
 
 
 def first_release() -> sa.Column[Any]:
-    """Describe the mark of refreshes that the first release made."""
+    """Return the column that marks refreshes of the first release."""
     return sa.Column("first_release", sa.Boolean(), nullable=False, server_default=sa.false())
 
 

@@ -1,4 +1,4 @@
-"""Whose a project is."""
+"""The owner of a project."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add what is not there yet."""
+    """Add what is missing."""
     inspector = sa.inspect(op.get_bind())
     present = {column["name"] for column in inspector.get_columns("project")}
     for column in project_columns():
@@ -34,7 +34,7 @@ def downgrade() -> None:
 
 
 def project_columns() -> list[sa.Column[Any]]:
-    """Describe what a project remembers of its growth."""
+    """Return the columns of a project about its growth."""
     return [
         sa.Column("growth_sha", sa.String(64)),
         sa.Column("growth_fingerprint", sa.String(64)),

@@ -1,4 +1,4 @@
-"""Whose the commits are."""
+"""The authors of commits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be measured because GitHub said that it has changed, and the refreshes for it."""
+"""Requests of GitHub's events to measure repositories, and the refreshes for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add what is not there yet; every refresh so far was a full one."""
+    """Add what is missing; every refresh so far was a full one."""
     inspector = sa.inspect(op.get_bind())
     columns = {column["name"] for column in inspector.get_columns("refresh_job")}
     if "kind" not in columns:
