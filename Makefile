@@ -1,6 +1,7 @@
 # make run      start the API on port 5001
 # make demo     start it for a made-up account, without a token
 # make dev      install what development needs into .venv
+# make openapi  make web/openapi.json of openapi.yaml, which it has to say the same as
 # make test     every check, and every test that does not take long
 # make test-all every check and every test: long ones, and all on PostgreSQL as well as on SQLite
 # PYTHON=…      the Python to use instead of the first one that is found
@@ -9,7 +10,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 PYTHON ?=
 
-.PHONY: run demo dev test test-all lint format clean
+.PHONY: run demo dev openapi test test-all lint format clean
 
 run: $(VENV)/.installed
 	@exec $(VENV)/bin/python app.py
@@ -18,6 +19,9 @@ demo: $(VENV)/.installed
 	@exec $(VENV)/bin/python -m demo
 
 dev: $(VENV)/.installed-dev
+
+openapi: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m tools.openapi_json
 
 test: lint
 	$(VENV)/bin/python -m pytest -n auto --dist worksteal

@@ -18,20 +18,17 @@ from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import cli
-import jobs
 from config import PrivateMode, Settings, read_settings
 from database.engine import db, engine_options
 from database.schema import upgrade_database
 from errors import ConfigError, StartError, TokenMissing
 from log import configure_logging
 from models import Project, RefreshStatus
-from refresh import store
-from refresh.running import signals_interrupt, stop_running
-from web import api, dashboard, embeds, webhook
 from web.access import control_access
 from web.errors import register_error_handlers
 from web.listening import check_address, own_names
 from web.responses import JSONProvider, keep_responses
+from web.routes import register_routes
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +43,12 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     configure_logging(
         settings.log_format, redact=settings.private_repositories is not PrivateMode.SHOW
     )
-    app = Flask(__name__, static_folder="web/static", static_url_path="/static")
+    app = Flask(
+        __name__,
+        static_folder="web/static",
+        static_url_path="/static",
+        template_folder="web/templates",
+    )
     # Pages request a file with a version that changes with its content.
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 365 * 86_400
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
@@ -57,10 +59,7 @@ def create_app(config: Mapping[str, str] | None = None) -> Flask:
     # Otherwise a path with doubled slashes is answered by a redirect that is not JSON.
     app.url_map.merge_slashes = False
     db.init_app(app)
-    app.register_blueprint(api.blueprint)
-    app.register_blueprint(dashboard.blueprint)
-    app.register_blueprint(embeds.blueprint)
-    app.register_blueprint(webhook.blueprint)
+    register_routes(app)
     control_access(app, settings)
     keep_responses(app, settings)
     register_error_handlers(app)
@@ -106,6 +105,8 @@ def start(app: Flask) -> None:
 
 def _may_have_private(settings: Settings) -> bool:
     """Return whether there are private rows, or a first refresh could add some."""
+    from refresh import store
+
     if db.session.scalar(db.select(Project.id).where(Project.private).limit(1)) is not None:
         return True
     return (
@@ -123,6 +124,8 @@ class LocalHandler(WSGIRequestHandler):
 
 def serve(app: Flask) -> None:
     """Serve under this machine's own names, with the schedule, until a Ctrl-C or SIGTERM."""
+    from refresh.running import signals_interrupt, stop_running
+
     settings: Settings = app.config["SETTINGS"]
     with signals_interrupt(), app.app_context():
         try:
@@ -135,7 +138,9 @@ def serve(app: Flask) -> None:
 
 
 def _serve(app: Flask, settings: Settings) -> None:
-    from refresh.scheduler import start_scheduler  # only this process needs APScheduler
+    # Only this process of those that serve has a schedule.
+    from jobs import refresh_if_due
+    from refresh.scheduler import start_scheduler
 
     try:
         check_address(settings, "make run")
@@ -148,7 +153,7 @@ def _serve(app: Flask, settings: Settings) -> None:
         settings.host, settings.port, app, threaded=True, request_handler=LocalHandler
     )
     log.info("Project Tracker is on http://%s:%d", settings.host, settings.port)
-    start_scheduler(app, jobs.refresh_if_due)
+    start_scheduler(app, refresh_if_due)
     server.serve_forever()
 
 

@@ -11,23 +11,21 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-import measure
 from config import Settings
 from database.schema import upgrade_database
 from database.types import to_iso_utc
 from errors import Interrupted, ProjectTrackerError, StartError
-from jobs import grow_here, refresh_here, refresh_if_due
 from log import escape_controls
-from measure import Figures
 from models import RefreshJob, RefreshStatus
-from refresh.measuring import measure_options
-from refresh.running import STOPPED, signals_interrupt, stop_running
+
+if TYPE_CHECKING:
+    from measure import Figures
 
 
 def register(app: Flask) -> None:
@@ -50,6 +48,8 @@ def refresh_command(force: bool) -> None:
     """Refresh the figures here, with a progress bar."""
     from rich.console import Console
 
+    from jobs import grow_here, refresh_here
+    from refresh.running import STOPPED, signals_interrupt
     from terminal import ProgressObserver
 
     settings = _settings()
@@ -93,6 +93,10 @@ def _summarise(settings: Settings, refresh: RefreshJob) -> str:
 @with_appcontext
 def measure_command(path_or_url: str, as_json: bool) -> None:
     """Measure any git repository, given as a folder or a URL; no token, no database."""
+    import measure
+    from refresh.measuring import measure_options
+    from refresh.running import signals_interrupt
+
     try:
         with signals_interrupt():
             figures = measure.measure(measure.Source(path_or_url), measure_options(_settings()))
@@ -110,9 +114,11 @@ def measure_command(path_or_url: str, as_json: bool) -> None:
 
 
 def _describe(figures: Figures) -> dict[str, Any]:
+    from measure import whole_minutes
+
     history, count = figures.history, figures.count
     first, last = history.first_commit, history.last_commit
-    minutes = measure.whole_minutes(first, last) if first and last else 0
+    minutes = whole_minutes(first, last) if first and last else 0
     own = history.own
     whose: dict[str, Any] = {}
     if own is not None:  # AUTHOR_EMAILS says whose commits are one's own
@@ -165,6 +171,8 @@ def export_command(directory: Path, include_private: bool, url: str | None) -> N
 @with_appcontext
 def clock_command() -> None:
     """Start the scheduled refresh when it is due, until stopped, as a process of its own."""
+    from jobs import refresh_if_due
+    from refresh.running import signals_interrupt, stop_running
     from refresh.scheduler import run_scheduler
 
     app = current_app._get_current_object()  # type: ignore[attr-defined]

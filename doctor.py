@@ -29,8 +29,8 @@ from database.types import db_now, utc_now
 from errors import CommandError, GitHubError, RateLimited, StartError, TokenMissing, TokenRefused
 from measure.cloc import ClocFailed, find_cloc
 from measure.command import run
+from refresh.connection import fail_fast_options
 from refresh.measuring import measure_options
-from refresh.queue import fail_fast_options
 
 MAX_SKEW = timedelta(seconds=30)
 ONE_TRY = github_api.RetryPolicy(deadline=20, read_timeout=10, max_wait=0, attempts=1)

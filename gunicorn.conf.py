@@ -52,6 +52,7 @@ def on_starting(server: Any) -> None:
     """Check the address and migrate the database before the first worker is forked."""
     from app import app, start
     from web.listening import check_address
+    from web.routes import import_readers
 
     # Not checked: an address given by other means, or inherited from another process.
     inherited = server.master_pid or systemd.listen_fds(unset_environment=False)
@@ -61,6 +62,7 @@ def on_starting(server: Any) -> None:
         except StartError as error:
             sys.exit(f"cannot start: {error}")
     start(app)
+    import_readers()
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -73,11 +75,11 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Stop the programs of a refresh that runs here before the worker stops; it ends as failed."""
-    import measure
+    import cancel
 
     def stop_programs_before(inherited: Any) -> Callable[[int, FrameType | None], None]:
         def stop(number: int, frame: FrameType | None) -> None:
-            measure.stop_all()
+            cancel.stop_all()
             if callable(inherited):
                 inherited(number, frame)
 

@@ -32,6 +32,7 @@ from errors import (
 from log import log_context
 from models import RefreshJob, RefreshKind, RefreshStatus
 from refresh import background, growth, listing, measuring, queue, store, tasks, wanted
+from refresh.connection import is_reachable
 from refresh.drain import Drain, LogObserver, Observer
 from refresh.heartbeat import Heartbeat
 from refresh.running import running_here
@@ -125,7 +126,7 @@ def carry_on(settings: Settings, observer: Observer) -> RefreshJob | None:
     Where there is a queue, the workers finish it.
     """
     dead = store.find_dead(store.ANSWER_WITHIN)
-    if dead is None or queue.is_reachable(settings) or not tasks.take_over(dead.id):
+    if dead is None or is_reachable(settings) or not tasks.take_over(dead.id):
         return None
     with log_context(refresh=dead.id):
         log.info("resuming a refresh whose process has died")

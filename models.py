@@ -9,11 +9,14 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Connection,
     ForeignKey,
     Index,
     LargeBinary,
     Select,
     SmallInteger,
+    Table,
+    event,
     false,
     select,
     text,
@@ -169,14 +172,8 @@ class RefreshJob(Base):
 
     __tablename__ = "refresh_job"
     __table_args__ = (
-        # Two refreshes at once: only the database can forbid that.
-        Index(
-            "one_active_refresh",
-            "slot",
-            unique=True,
-            sqlite_where=text("status IN ('queued', 'running')"),
-            postgresql_where=text("status IN ('queued', 'running')"),
-        ),
+        # Two refreshes at once: only the database can forbid that. See _index_active_refreshes.
+        Index("one_active_refresh", "slot", unique=True),
         Index("ix_refresh_job_created_at", "created_at"),
         Index("ix_refresh_job_status_completed_at", "status", "completed_at"),
     )
@@ -285,6 +282,17 @@ class RefreshJob(Base):
             "current": [task["name"] for task in self._name_tasks(show, current)],
             "failures": self._name_tasks(show, failures),
         }
+
+
+@event.listens_for(RefreshJob.__table__, "before_create")
+def _index_active_refreshes(table: Table, connection: Connection, **_: Any) -> None:
+    """Restrict the index to active refreshes before it is created.
+
+    An index that is declared with a condition for each engine loads both dialects at import.
+    """
+    (index,) = (each for each in table.indexes if each.name == "one_active_refresh")
+    condition = text("status IN ('queued', 'running')")
+    index.dialect_kwargs[f"{connection.dialect.name}_where"] = condition
 
 
 class RefreshTask(Base):

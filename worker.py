@@ -24,15 +24,18 @@ if __name__ == "__main__":
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-import github_api.source  # noqa: F401  (loaded before the fork, so that no work-horse has to)
+# Loaded before the fork, so that no work-horse has to.
+import github_api.source  # noqa: F401
+import jobs  # noqa: F401
 import measure
 from app import app, start
 from config import Settings
 from database.engine import db, forget_connections
 from errors import QueueUnavailable
-from refresh import queue, store
+from refresh import store
+from refresh.connection import is_reachable
 from refresh.measuring import measure_options
-from refresh.queue import make_worker
+from refresh.rq_worker import make_worker
 from refresh.share import share_of, share_out
 from refresh.supervisor import Supervisor
 
@@ -91,7 +94,7 @@ class WorkerPool:
 
     def _redis_answers(self) -> bool:
         """Return whether Redis answers; log now and then that it does not."""
-        if queue.is_reachable(self._settings):
+        if is_reachable(self._settings):
             if self._remind_at:
                 log.info("Redis answers")
             self._remind_at = 0.0

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.common import Meter, machine, parser, print_table, say
+from cancel import CancelScope
 from measure import Options, PreloadedCloc
-from measure.cancel import CancelScope
 from measure.cloc import Table, find_cloc
 from measure.cloc_server.preloaded import find_server
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,15 +82,20 @@ def measure_imports(statement: str, settings: dict[str, str]) -> Taken:
     return taken
 
 
-def measure_often(statement: str, settings: dict[str, str], rounds: int) -> Taken:
-    """Return the medians of several interpreters, each with the same import statement."""
-    taken = [measure_imports(statement, settings) for _ in range(rounds)]
-    return Taken(
-        *(
-            statistics.median(getattr(each, name) for each in taken)
-            for name in ("resident", "proportional", "cpu")
+def compare_imports(
+    statements: Sequence[str], settings: dict[str, str], rounds: int
+) -> list[Taken]:
+    """Return the medians of each statement, after rounds in which all take their turn."""
+    taken = [[measure_imports(each, settings) for each in statements] for _ in range(rounds)]
+    return [
+        Taken(
+            *(
+                statistics.median(getattr(each, name) for each in column)
+                for name in ("resident", "proportional", "cpu")
+            )
         )
-    )
+        for column in zip(*taken, strict=True)
+    ]
 
 
 def list_paths(settings: dict[str, str]) -> list[str]:
@@ -177,8 +182,7 @@ def main() -> None:
         )
         settings["PYTHONPATH"] = os.environ.get("PYTHONPATH", str(ROOT))
         in_process(fill, settings, 30)
-        libraries = measure_often(LIBRARIES, settings, rounds)
-        imported = measure_often("import app", settings, rounds)
+        libraries, imported = compare_imports((LIBRARIES, "import app"), settings, rounds)
         ready, answered = measure_web(settings, folder)
         worker, work_horse = measure_worker(settings, folder, client)
     print(machine())

@@ -11,10 +11,10 @@ import secrets
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, SmallInteger, event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column
 
 from database.engine import Base
+from database.upsert import upsert
 
 SELECT_REVISION: Final = "SELECT value FROM revision WHERE id = 1"
 ONLY_ROW: Final = 1
@@ -66,13 +66,7 @@ def _change_revision(session: Session) -> None:
     # The last statement of the transaction, so that its row is locked for no longer than need be.
     if session.info.pop(_CHANGED, False):
         value = secrets.randbits(62)
-        postgres = session.get_bind().dialect.name == "postgresql"
-        insert = postgresql.insert if postgres else sqlite.insert
-        session.execute(
-            insert(Revision)
-            .values(id=ONLY_ROW, value=value)
-            .on_conflict_do_update(index_elements=["id"], set_={"value": value})
-        )
+        upsert(session, Revision, "id", {"id": ONLY_ROW, "value": value}, {"value": value})
 
 
 @event.listens_for(Session, "after_rollback")

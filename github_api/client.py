@@ -12,23 +12,20 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from http.client import HTTPException, HTTPResponse
-from io import BufferedReader, RawIOBase
+from datetime import UTC, datetime
+from http.client import HTTPException
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from github import Auth, Github, GithubException
 from github.Requester import Requester, RequestsResponse
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from errors import GitHubError, GitHubUnavailable, RateLimited, TokenRefused
 from github_api.addresses import find_origin
+from github_api.deadline import DeadlineAdapter, within
+from github_api.rate_limit import limited_until, to_datetime
 from github_api.types import UNREADABLE, Quota, RetryPolicy
 
 PAGE_SIZE = 100
@@ -40,13 +37,6 @@ TOKEN_MALFORMED = "GITHUB_ACCESS_TOKEN holds characters that no token of GitHub'
 
 _MAX_REDIRECTS = 5
 _MAX_CONNECTIONS = 64
-# GitHub's advice for a secondary limit that comes without a time.
-_UNSTATED_WAIT = timedelta(minutes=1)
-# Later timestamps come from a wrong clock or header, and would overflow a datetime.
-_FARTHEST = timedelta(days=30)
-
-# The time of the monotonic clock at which this thread's session must have read its last byte.
-_deadline: ContextVar[float] = ContextVar("deadline")
 
 # It logs malformed headers with the whole URL, which may name a private repository.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
@@ -73,7 +63,7 @@ class Client:
         # Plain http is for loopback, where a proxy of the environment has no business.
         self._http.trust_env = urlsplit(base_url).scheme == "https"
         for scheme in ("https://", "http://"):
-            self._http.mount(scheme, _DeadlineAdapter(pool_maxsize=_MAX_CONNECTIONS))
+            self._http.mount(scheme, DeadlineAdapter(pool_maxsize=_MAX_CONNECTIONS))
         self._requester = Github(
             auth=Auth.Token(token) if token else None,
             base_url=base_url,
@@ -90,7 +80,7 @@ class Client:
         resets_at = self._requester.rate_limiting_resettime
         if limit < 0 or not resets_at:
             return None
-        return Quota(limit, remaining, _to_datetime(resets_at, datetime.now(UTC)))
+        return Quota(limit, remaining, to_datetime(resets_at, datetime.now(UTC)))
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -104,11 +94,8 @@ class Client:
             # The HTTP library would repeat the token in its error message.
             raise TokenRefused(TOKEN_MALFORMED)
         connection = _Connection(self._http, self._base_url, self._policy)
-        token = _deadline.set(connection.ends)
-        try:
+        with within(connection.ends):
             yield Session(self._requester, connection, self._policy)
-        finally:
-            _deadline.reset(token)
 
     def close(self) -> None:
         """Close the connections."""
@@ -218,90 +205,3 @@ class _Connection:
             if find_origin(url) != self._origin:
                 break
         raise GitHubUnavailable(REDIRECTED)
-
-
-class _DeadlineReader(RawIOBase):
-    """A socket's bytes until the session's deadline.
-
-    A socket's timeout limits a single read, and an answer sent in small pieces never reaches it; so
-    the clock is checked before each read, of the headers too.
-    """
-
-    def __init__(self, raw: RawIOBase) -> None:
-        self._raw = raw
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if time.monotonic() > _deadline.get():
-            raise TimeoutError
-        return cast(int | None, self._raw.readinto(buffer))
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _DeadlineResponse(HTTPResponse):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fp = BufferedReader(_DeadlineReader(self.fp.detach()))
-
-
-class _DeadlineHTTPConnection(HTTPConnection):
-    response_class = _DeadlineResponse
-
-
-class _DeadlineHTTPSConnection(HTTPSConnection):
-    response_class = _DeadlineResponse
-
-
-class _DeadlineAdapter(HTTPAdapter):
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool = super().get_connection_with_tls_context(*args, **kwargs)
-        secure = pool.scheme == "https"
-        pool.ConnectionCls = _DeadlineHTTPSConnection if secure else _DeadlineHTTPConnection
-        return pool
-
-
-def limited_until(
-    status: int, headers: Mapping[str, str], body: str, now: datetime
-) -> datetime | None:
-    """Return the time until which an answer says that the quota is used up, or None.
-
-    Header names are in lower case; `now` and the returned time are aware.
-    """
-    if status not in (403, 429):
-        return None
-    after = _retry_after(headers.get("retry-after", ""), now)
-    if after is not None:
-        return after
-    reset = headers.get("x-ratelimit-reset", "")
-    if headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
-        return _to_datetime(int(reset[:20]), now)
-    if status == 429 or Requester.isRateLimitError(_message(body)):
-        return now + _UNSTATED_WAIT
-    return None
-
-
-def _retry_after(value: str, now: datetime) -> datetime | None:
-    if value.strip().isdecimal():
-        return _to_datetime(now.timestamp() + int(value.strip()[:20]), now)
-    try:
-        return _to_datetime(parsedate_to_datetime(value).timestamp(), now)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _to_datetime(epoch: float, now: datetime) -> datetime:
-    farthest = (now + _FARTHEST).timestamp()
-    return datetime.fromtimestamp(min(max(epoch, 0), farthest), UTC)
-
-
-def _message(body: str) -> str:
-    try:
-        message = json.loads(body)["message"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return ""
-    return message if isinstance(message, str) else ""

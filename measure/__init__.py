@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from .cancel import allow_again, is_stopped, stop_all
 from .changed import count_changed
 from .cloc_server.preloaded import PreloadedCloc
 from .figures import (
@@ -48,14 +47,11 @@ __all__ = [
     "Options",
     "PreloadedCloc",
     "Source",
-    "allow_again",
     "best_counter",
     "fingerprint",
-    "is_stopped",
     "measure",
     "remote_head",
     "slots_to_clone",
-    "stop_all",
     "sweep",
     "whole_minutes",
 ]

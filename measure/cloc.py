@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cancel import CancelScope
 from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
-from .cancel import CancelScope
 from .cloc_server.fork_server import ForkServer, ServerGone
 from .command import CompletedOutput, run
 from .figures import NotCounted, not_counted

@@ -24,9 +24,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO
 
+from cancel import CancelScope, is_stopped, lock, register, unregister
 from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
-
-from .cancel import CancelScope, is_stopped, lock, register, unregister
 
 STDERR_KEPT = 64 * 1024
 CHUNK = 1024 * 1024

@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cancel import CancelScope
 from errors import (
     CommandError,
     CommandOutOfMemory,
@@ -25,7 +26,6 @@ from errors import (
 )
 
 from . import git_errors
-from .cancel import CancelScope
 from .command import Deadline, run, stream
 from .figures import Options, Source, out_of_memory
 from .workspace import remove

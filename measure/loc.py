@@ -8,10 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from cancel import CancelScope
 from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
 from . import estimate
-from .cancel import CancelScope
 from .cloc import ClocFailed, ClocMissing, find_cloc
 from .cloc_server.preloaded import find_server
 from .command import Deadline, run

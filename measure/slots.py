@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cancel import is_stopped
 from errors import Interrupted, MeasureError
-
-from .cancel import is_stopped
 
 PREFIX = "project-tracker-slot-"
 POLL = 0.05

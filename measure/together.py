@@ -6,9 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from cancel import CancelScope
 from errors import Interrupted
-
-from .cancel import CancelScope
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-import measure
+import cancel
 from config import Settings
 from errors import Interrupted, QueueUnavailable
 from refresh import growth, queue, store
+from refresh.connection import is_reachable
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +38,14 @@ def enqueue_growth(settings: Settings) -> None:
 
 def grow_behind(app: Flask, settings: Settings) -> None:
     """Have the growth that is lacking measured in a thread, unless there is a queue."""
-    if growth.count_lacking(settings) and not queue.is_reachable(settings):
+    if growth.count_lacking(settings) and not is_reachable(settings):
         start_growth(app, settings)
 
 
 def start_growth(app: Flask, settings: Settings) -> None:
     """Measure growth in a thread, unless one does already; the process's end waits for it.
 
-    measure.stop_all() ends it, and what it has saved stays.
+    cancel.stop_all() ends it, and what it has saved stays.
     """
     global _running, _wanted
     with _lock:
@@ -89,7 +90,7 @@ def giving_way(app: Flask, settings: Settings) -> Iterator[None]:
             while not done.wait(LOOK_EVERY):
                 with contextlib.suppress(SQLAlchemyError, QueueUnavailable):
                     if store.find_active() is not None or queue.count_waiting(settings):
-                        measure.stop_all()
+                        cancel.stop_all()
                         return
 
     watcher = threading.Thread(target=watch, name="giving-way", daemon=True)

@@ -1,33 +1,17 @@
-"""Redis and RQ: the connection, the queue, and the worker that runs jobs in the app's context.
-
-Flask-RQ 1.0 starts a new interpreter for every job and cannot be given a prepared connection; this
-worker forks from a process that has imported the app already, and binds the context in the fork.
-"""
+"""RQ's queues and the jobs that are put on them."""
 
 from __future__ import annotations
 
 import math
-import os
-import signal
-import ssl
-from collections.abc import Sequence
-from types import FrameType
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
-from flask import Flask
 from redis import Redis
-from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
-from rq import Queue, Worker
-from rq.job import Job
+from rq import Queue
 
-import measure
 from config import Settings
-from database.engine import forget_connections
 from errors import QueueUnavailable
 from refresh import store
+from refresh.connection import fail_fast_options
 
 NAME = "default"
 GROWTH_NAME = "growth"
@@ -37,30 +21,6 @@ FAILURES_KEPT = 3600
 BULK = 500
 CLAIM_FOR = 600.0
 """Seconds after which a job claims nothing more, and leaves what is left to the next one."""
-
-
-def fail_fast_options(url: str) -> dict[str, Any]:
-    """Give what a connection for a request needs: it gives up after a second, frozen or not."""
-    return _options(url, timeout=1.0, retry=Retry(NoBackoff(), 0))
-
-
-def connect_worker(url: str) -> Redis:
-    """Open a connection for a worker: it rides out an outage of half a minute."""
-    retry = Retry(ExponentialBackoff(cap=5, base=0.1), 12)
-    return Redis.from_url(url, **_options(url, timeout=None, retry=retry))
-
-
-def is_reachable(settings: Settings) -> bool:
-    """Tell whether Redis is configured and answers."""
-    if settings.redis_url is None:
-        return False
-    try:
-        with Redis.from_url(
-            settings.redis_url, **fail_fast_options(settings.redis_url)
-        ) as connection:
-            return bool(connection.ping())
-    except RedisError:
-        return False
 
 
 def enqueue_listing(settings: Settings, refresh_id: str) -> None:
@@ -149,60 +109,3 @@ class _queue:
         self._connection.close()
         if isinstance(error, RedisError):
             raise QueueUnavailable("Redis does not answer") from error
-
-
-class ContextWorker(Worker):
-    """Run each job in a fork of this process, inside the app's context.
-
-    On SIGTERM, which Heroku sends to every process of a dyno, the horse stops its programs and
-    hands its repository back, instead of letting it fail.
-    """
-
-    def __init__(self, app: Flask, queues: Sequence[Queue], **options: Any) -> None:
-        super().__init__(queues, **options)
-        self._app = app
-
-    def main_work_horse(self, job: Job, queue: Queue) -> NoReturn:
-        """Run the job with database connections of its own and end the process."""
-        forget_connections(self._app)
-        with self._app.app_context():
-            super().main_work_horse(job, queue)
-        os._exit(0)
-
-    def setup_work_horse_signals(self) -> None:
-        """Take SIGTERM as the wish to stop; a Ctrl-C is the worker's to pass on."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, _stop_programs)
-
-    def handle_warm_shutdown_request(self) -> None:
-        """Pass the wish to stop on to the horse."""
-        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
-        if self.horse_pid:
-            self.kill_horse(signal.SIGTERM)
-
-
-def make_worker(app: Flask, settings: Settings) -> ContextWorker:
-    """Make a worker for both queues."""
-    if settings.redis_url is None:
-        raise QueueUnavailable("REDIS_URL is not set: a worker needs Redis")
-    connection = connect_worker(settings.redis_url)
-    queues = [Queue(name, connection=connection) for name in (NAME, GROWTH_NAME)]
-    return ContextWorker(app, queues, connection=connection, worker_ttl=60, maintenance_interval=60)
-
-
-def _stop_programs(_signal: int, _frame: FrameType | None) -> None:
-    measure.stop_all()
-
-
-def _options(url: str, timeout: float | None, retry: Retry) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "socket_connect_timeout": timeout or 5.0,
-        "socket_timeout": timeout,
-        "retry": retry,
-        "health_check_interval": 30,
-    }
-    if urlsplit(url).scheme == "rediss":
-        # Heroku's Redis presents a certificate that it signed itself.
-        options["ssl_cert_reqs"] = ssl.CERT_NONE
-        options["ssl_check_hostname"] = False
-    return options

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import measure
+import cancel
 from errors import Interrupted
 from refresh import store
 
@@ -56,7 +56,7 @@ def signals_interrupt() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        measure.stop_all()
+        cancel.stop_all()
         raise KeyboardInterrupt
 
     numbers = (signal.SIGINT, signal.SIGTERM)
@@ -74,7 +74,7 @@ def stop_running() -> bool:
     Call it within the application's context, before the process ends.
     """
     global _stopping
-    measure.stop_all()
+    cancel.stop_all()
     with _changed:
         _stopping = True
         ended = _changed.wait_for(lambda: not _running, STOP_WITHIN)

@@ -11,11 +11,11 @@ import secrets
 from collections.abc import Mapping
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from database.transaction import run_in_transaction
 from database.types import db_in, older_than
+from database.upsert import upsert
 from models import (
     EVERYTHING,
     RefreshJob,
@@ -40,13 +40,8 @@ def want(session: Session, github_id: int, *, forced: bool = False) -> None:
     """Mark a repository, or EVERYTHING, as one to be measured."""
     mark = secrets.randbits(62)
     changed: dict[str, int] = {"mark": mark, "forced": True} if forced else {"mark": mark}
-    postgres = session.get_bind().dialect.name == "postgresql"
-    insert = postgresql.insert if postgres else sqlite.insert
-    session.execute(
-        insert(WantedMeasurement)
-        .values(github_id=github_id, mark=mark, forced=forced)
-        .on_conflict_do_update(index_elements=["github_id"], set_=changed)
-    )
+    values = {"github_id": github_id, "mark": mark, "forced": forced}
+    upsert(session, WantedMeasurement, "github_id", values, changed)
 
 
 def want_everything(*, forced: bool) -> None:

@@ -29,7 +29,10 @@ from tests.support.documents import (
     in_openapi,
     routes_of,
 )
+from tools.openapi_json import SOURCE as OPENAPI_YAML
+from tools.openapi_json import convert
 from web import api
+from web.api import OPENAPI as OPENAPI_JSON
 from web.errors import HOST_REFUSED
 
 README = (ROOT / "README.md").read_text()
@@ -107,6 +110,11 @@ def test_index_names_every_route_and_no_other(plain_app: Flask, code_routes: set
 
 def test_openapi_is_valid():
     validate(OPENAPI)
+
+
+def test_openapi_is_served_as_it_is_written():
+    served = OPENAPI_JSON.read_text(encoding="utf-8")
+    assert served == convert(OPENAPI_YAML.read_text(encoding="utf-8")), "run make openapi"
 
 
 def test_openapi_names_the_version():

@@ -42,7 +42,9 @@ PASSWORD = "hunter2secret"
 # Loaded where there is something to migrate, to list, to draw, to describe or to schedule.
 FOR_SOME_PROCESSES = {
     *("alembic", "mako", "github", "requests", "yaml", "pygount", "pygments", "rich"),
-    *("apscheduler", "psycopg2", "gunicorn", "web.export", "terminal"),
+    *("apscheduler", "psycopg2", "gunicorn", "web.export", "terminal", "doctor"),
+    *("sqlalchemy.dialects.postgresql", "web.api", "web.dashboard", "web.charts", "figures"),
+    *("jobs", "refresh.store", "measure", "github_api"),
 }
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

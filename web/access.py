@@ -15,7 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config import Settings
 from config.checks import DEFAULT_PORTS
 from errors import OriginRefused
-from refresh.queue import fail_fast_options
+from refresh.connection import fail_fast_options
 from web.payloads import MAX_PAYLOAD
 
 MAX_BODY = 64 * 1024

@@ -13,11 +13,12 @@ import time
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+import cancel
 import jobs
-import measure
 from config import Settings
 from errors import Interrupted, ProjectTrackerError
-from refresh import queue, wanted
+from refresh import wanted
+from refresh.connection import is_reachable
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +65,9 @@ def _measure(app: Flask) -> bool:
         _asked.discard(app)
     jobs.measure_wanted(settings)
     # On the queue, the process that ends a refresh starts the next one, and so do the workers.
-    is_done = queue.is_reachable(settings) or not wanted.is_waiting()
+    is_done = is_reachable(settings) or not wanted.is_waiting()
     with _lock:
-        is_done = (is_done and app not in _asked) or measure.is_stopped(None)
+        is_done = (is_done and app not in _asked) or cancel.is_stopped(None)
         if is_done:
             _running.discard(app)
     return is_done

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, current_app, redirect, request, url_for
+import orjson
+from flask import current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config import PrivateMode, Settings
 from database.engine import NO_DATABASE
 from database.types import to_iso_utc, utc_now
-from errors import BadParameter, RefreshError, TokenWrong
+from errors import BadParameter
 from figures import activity, growth, rollup
 from figures.days import Days
 from figures.projects import (
@@ -29,9 +28,9 @@ from figures.projects import (
     named,
     visible,
 )
-from jobs import Outcome, RefreshResult, request_refresh
 from models import RefreshJob, RefreshStatus, db, recent_jobs
-from refresh import queue, store
+from refresh import store
+from refresh.connection import is_reachable
 from web.accept import wants_page
 from web.parameters import (
     ACTIVITY_PARAMETERS,
@@ -46,7 +45,7 @@ from web.parameters import (
 from web.responses import kept
 
 VERSION = "2.1.0"
-OPENAPI = Path(__file__).resolve().parent.parent / "openapi.yaml"
+OPENAPI = Path(__file__).resolve().parent / "openapi.json"
 
 ENDPOINTS = {
     "GET /": "This list",
@@ -77,10 +76,7 @@ ENDPOINTS = {
 
 NO_PROJECT = {"error": "no such project"}
 
-blueprint = Blueprint("api", __name__)
 
-
-@blueprint.get("/")
 def index() -> ResponseReturnValue:
     """Return what this is and which routes there are; redirect a browser to the page."""
     headers = {"Vary": "Accept"}
@@ -89,13 +85,12 @@ def index() -> ResponseReturnValue:
     body = {
         "message": "Project Tracker API",
         "version": VERSION,
-        "redis_available": queue.is_reachable(_settings()),
+        "redis_available": is_reachable(_settings()),
         "endpoints": ENDPOINTS,
     }
     return body, headers
 
 
-@blueprint.get("/api/health")
 def health() -> ResponseReturnValue:
     """Return whether the database answers, and the state of Redis, GitHub's quota and refreshes."""
     try:
@@ -114,7 +109,7 @@ def health() -> ResponseReturnValue:
     return {
         "status": "healthy",
         "database": "reachable",
-        "redis_available": queue.is_reachable(settings),
+        "redis_available": is_reachable(settings),
         "redis_configured": settings.redis_url is not None,
         "github_token_set": settings.github_access_token is not None,
         "github_rate_limit": None
@@ -127,7 +122,6 @@ def health() -> ResponseReturnValue:
     }
 
 
-@blueprint.get("/api/projects")
 @kept
 def list_projects() -> ResponseReturnValue:
     """Return the projects that a query chooses."""
@@ -136,7 +130,6 @@ def list_projects() -> ResponseReturnValue:
     return projects, headers
 
 
-@blueprint.get("/api/overview")
 @kept
 def overview() -> ResponseReturnValue:
     """Return the rollup and the projects that a query chooses, in one answer."""
@@ -150,16 +143,12 @@ def overview() -> ResponseReturnValue:
     return body, headers
 
 
-@blueprint.get("/api/project/<name>")
-@blueprint.get("/api/project/<owner>/<name>")
 @kept
 def show_project(name: str, owner: str | None = None) -> ResponseReturnValue:
     """Return one project."""
     return _project(join_name(owner, name))
 
 
-@blueprint.get("/api/project/<name>/history")
-@blueprint.get("/api/project/<owner>/<name>/history")
 @kept
 def show_history(name: str, owner: str | None = None) -> ResponseReturnValue:
     """Return one project's changes by period."""
@@ -174,7 +163,6 @@ def show_history(name: str, owner: str | None = None) -> ResponseReturnValue:
     return {"project": project, **activity.history_to_json(days, query.granularity)}
 
 
-@blueprint.get("/api/activity")
 @kept
 def show_activity() -> ResponseReturnValue:
     """Return the changes by period, streaks and the busiest weekday of one project or of all."""
@@ -195,15 +183,12 @@ def _fetch_days(conditions: Sequence[ColumnElement[bool]], query: TimeQuery) -> 
     return activity.fetch_days(conditions, query.first, query.last, columns)
 
 
-@blueprint.get("/api/growth")
 @kept
 def show_growth() -> ResponseReturnValue:
     """Return the lines of code of all projects together at the end of each month or year."""
     return _growth(parse_growth_query(request.args), counted(_mode()))
 
 
-@blueprint.get("/api/project/<name>/growth")
-@blueprint.get("/api/project/<owner>/<name>/growth")
 @kept
 def show_project_growth(name: str, owner: str | None = None) -> ResponseReturnValue:
     """Return one project's lines of code at the end of each month or year."""
@@ -216,37 +201,19 @@ def show_project_growth(name: str, owner: str | None = None) -> ResponseReturnVa
     return _growth(query, named(project, _mode()))
 
 
-@blueprint.get("/api/metrics")
 @kept
 def metrics() -> ResponseReturnValue:
     """Return the figures across all projects."""
     return rollup.compute(_mode())
 
 
-@blueprint.get("/api/openapi.json")
 @kept
 def show_openapi() -> ResponseReturnValue:
-    """Return openapi.yaml as JSON."""
-    return _read_openapi()
-
-
-@cache
-def _read_openapi() -> dict[str, Any]:
-    import yaml  # only this route needs it
-
-    described: dict[str, Any] = yaml.safe_load(OPENAPI.read_text(encoding="utf-8"))
+    """Return openapi.yaml as JSON; `make openapi` converts it."""
+    described: dict[str, Any] = orjson.loads(OPENAPI.read_bytes())
     return described
 
 
-@blueprint.post("/api/refresh")
-def start_refresh() -> ResponseReturnValue:
-    """Start a refresh, or join the one under way."""
-    _check_bearer(_settings())
-    forced = request.args.get("force", "").lower() in ("1", "true", "yes")
-    return _answer(request_refresh(_settings(), forced=forced))
-
-
-@blueprint.get("/api/refresh/status/<job_id>")
 def show_refresh(job_id: str) -> ResponseReturnValue:
     """Return one refresh."""
     row = db.session.get(RefreshJob, job_id)
@@ -255,7 +222,6 @@ def show_refresh(job_id: str) -> ResponseReturnValue:
     return row.to_json(_mode())
 
 
-@blueprint.get("/api/refresh/jobs")
 def list_refreshes() -> ResponseReturnValue:
     """Return the 10 most recent refreshes, newest first."""
     return [row.to_json(_mode()) for row in db.session.scalars(recent_jobs())]
@@ -288,46 +254,6 @@ def _growth(query: GrowthQuery, conditions: Iterable[ColumnElement[bool]]) -> li
     months = fetch(conditions, utc_now().date(), _settings().growth)
     periods = growth.cut(months, query.granularity, query.first, query.last)
     return growth.growth_to_json(periods, query.granularity, languages=query.languages)
-
-
-def _check_bearer(settings: Settings) -> None:
-    if settings.refresh_token is None:
-        return
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    # Compared as bytes, since compare_digest refuses text that is not ASCII.
-    right = hmac.compare_digest(given.strip().encode(), settings.refresh_token.encode())
-    if not right or scheme.lower() != "bearer":
-        raise TokenWrong
-
-
-def _answer(result: RefreshResult) -> ResponseReturnValue:
-    refresh = result.refresh
-    if result.outcome is Outcome.RAN:
-        if refresh.status != RefreshStatus.COMPLETED:
-            raise RefreshError(refresh.explain(_mode()) or "the refresh has failed")
-        return {"message": "refresh completed", **_summary(refresh)}
-    if result.outcome is Outcome.RECENT and not queue.is_reachable(_settings()):
-        return {"message": "the figures were refreshed only just now", **_summary(refresh)}
-    messages = {
-        Outcome.QUEUED: "refresh queued",
-        Outcome.JOINED: "a refresh is under way already",
-        Outcome.RECENT: "the figures were refreshed only just now",
-    }
-    return {
-        "message": messages[result.outcome],
-        "job_id": refresh.id,
-        "status": refresh.status,
-        "check_status_url": url_for("api.show_refresh", job_id=refresh.id),
-    }, 202
-
-
-def _summary(refresh: RefreshJob) -> dict[str, Any]:
-    return {
-        "status": refresh.status,
-        "repositories_processed": refresh.repositories_processed,
-        "total_repositories": refresh.total_repositories,
-        "error_message": refresh.explain(_mode()),
-    }
 
 
 def _settings() -> Settings:

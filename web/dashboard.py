@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Final
 
-from flask import Blueprint, Response, current_app, render_template, request, url_for
+from flask import Response, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement
 
@@ -15,7 +15,7 @@ from database.types import utc_now
 from figures import activity, rollup
 from figures.projects import counted, visible
 from models import Project
-from web import assets, charts, pictures, words
+from web import assets, charts, pictures
 from web.accept import EXPORTING, wants_page
 from web.charts.language_bar import language_bar
 from web.page_figures import (
@@ -43,13 +43,7 @@ NARROW: Final = 328
 YEARS_OFFERED: Final = 30
 GROWTH_BY: Final = ("language", "project")
 
-blueprint = Blueprint("dashboard", __name__, template_folder="templates")
-blueprint.add_app_template_filter(charts.language_class, "language_class")
-blueprint.add_app_template_filter(words.timestamp, "timestamp")
-blueprint.add_app_template_filter(words.separated, "separated")
 
-
-@blueprint.get("/dashboard")
 @kept
 def show_all() -> ResponseReturnValue:
     """Show the figures across all projects, and the projects."""
@@ -68,7 +62,6 @@ def show_all() -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/dashboard/<path:name>")
 @kept
 def show_project(name: str) -> ResponseReturnValue:
     """Show one project's figures, what each means and where it comes from."""

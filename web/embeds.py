@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final
 
-from flask import Blueprint, Response, current_app, request
+from flask import Response, current_app, request
 from flask.typing import ResponseReturnValue
 
 from config import Settings
@@ -29,8 +29,6 @@ FIRST_YEAR: Final = 1970
 SVG_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 Draw = Callable[[Subject, "Choice"], Picture]
-
-blueprint = Blueprint("embeds", __name__)
 
 
 class Choice:
@@ -52,7 +50,6 @@ CHARTS: Final[Mapping[str, Draw]] = {
 }
 
 
-@blueprint.get("/api/badge/<path:name>/<figure>.svg")
 @kept
 def show_badge(name: str, figure: str) -> ResponseReturnValue:
     """Draw a figure of a project, or of all, as a badge."""
@@ -64,7 +61,6 @@ def show_badge(name: str, figure: str) -> ResponseReturnValue:
     return _svg(pictures.badge(subject, figure).svg())
 
 
-@blueprint.get("/api/badge/<path:name>/<figure>.json")
 @kept
 def show_badge_endpoint(name: str, figure: str) -> ResponseReturnValue:
     """Return a badge by shields.io's endpoint schema."""
@@ -76,7 +72,6 @@ def show_badge_endpoint(name: str, figure: str) -> ResponseReturnValue:
     return pictures.badge(subject, figure).endpoint()
 
 
-@blueprint.get("/api/chart/<chart>.svg")
 @kept
 def show_chart(chart: str) -> ResponseReturnValue:
     """Draw a chart of a project, or of all."""
@@ -89,7 +84,6 @@ def show_chart(chart: str) -> ResponseReturnValue:
     return _svg(CHARTS[chart](subject, choice).document(choice.theme))
 
 
-@blueprint.get("/api/card/<path:name>.svg")
 @kept
 def show_card(name: str) -> ResponseReturnValue:
     """Draw a card of a project, or of all."""
@@ -100,7 +94,6 @@ def show_card(name: str) -> ResponseReturnValue:
     return _svg(pictures.card(subject, _today()).document(choice.theme))
 
 
-@blueprint.errorhandler(BadParameter)
 def say_what_is_wrong(error: BadParameter) -> ResponseReturnValue:
     """Draw the message of a bad parameter."""
     return _svg(charts.notice(f"{error}.", title="Bad request").document(), 400)

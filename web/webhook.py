@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, abort, current_app, request
+from flask import abort, current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
@@ -17,7 +17,7 @@ from errors import SignatureWrong, TokenMissing
 from models import Project, RefreshTask
 from refresh import store, tasks, wanted
 from web.after_answer import measure_after_answer
-from web.payloads import PATH, find_repository, is_signed, read_payload
+from web.payloads import find_repository, is_signed, read_payload
 
 ACTIONS = (
     "created",
@@ -31,10 +31,7 @@ ACTIONS = (
     "transferred",
 )
 
-blueprint = Blueprint("webhook", __name__)
 
-
-@blueprint.post(PATH)
 def receive() -> ResponseReturnValue:
     """Receive an event, and have its repository measured.
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from cancel import CancelScope, is_stopped, register, unregister
 from errors import CommandTimeout, Interrupted
 
-from ..cancel import CancelScope, is_stopped, register, unregister
 from ..command import (
     ASKED_TO_STOP,
     GRACE,

@@ -30,7 +30,7 @@ from errors import (
 )
 from github_api import Repository, RetryPolicy
 from github_api import connect as connect_github
-from github_api.client import limited_until
+from github_api.rate_limit import limited_until
 from github_api.source import GitHub
 from tests.support.github_api import TOKEN, GitHubApi
 

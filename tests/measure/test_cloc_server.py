@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cancel import CancelScope, allow_again, stop_all
 from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
-from measure import Count, Options, PreloadedCloc, allow_again, stop_all
-from measure.cancel import CancelScope
+from measure import Count, Options, PreloadedCloc
 from measure.cloc import find_cloc
 from measure.cloc_server.fork_server import ForkServer, ServerGone
 from measure.cloc_server.preloaded import find_server

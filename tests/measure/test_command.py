@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from cancel import CancelScope, allow_again, stop_all
 from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
 from measure import command
-from measure.cancel import CancelScope, allow_again, stop_all
 from measure.command import CompletedOutput, run, stream
 from tests.support.processes import alive, read_pid, wait_for
 

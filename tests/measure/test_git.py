@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from cancel import allow_again, stop_all
 from errors import EmptyRepository, Interrupted, MeasureError
-from measure import Source, measure, remote_head, stop_all
-from measure.cancel import allow_again
+from measure import Source, measure, remote_head
 from measure.git import ASKPASS, CONFIGURATION, Git, allowed_protocol
 from tests.support.fast_import import Content
 from tests.support.git_server import GitServer

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from cancel import CancelScope
 from errors import Interrupted
 from measure import Count, NotCounted, Options, best_counter, fingerprint
 from measure import estimate as estimate_module
-from measure.cancel import CancelScope
 from measure.cloc import ClocFailed, Table, find_cloc, parse_csv
 from measure.command import Deadline
 from measure.estimate import BYTES_PER_LINE, estimate

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import measure
+from cancel import allow_again, stop_all
 from errors import Interrupted, MeasureError
-from measure import Limit, allow_again, stop_all, sweep
+from measure import Limit, sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLDER = """

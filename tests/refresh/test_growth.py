@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import select
 
-import measure
+import cancel
 from config import GrowthMode
 from models import Growth, Project, db
 from refresh import growth
@@ -163,7 +163,7 @@ def test_being_stopped_hands_the_project_back(app: Flask, client: FlaskClient, w
         with app.app_context():
             db.session.scalars(select(Project)).one().growth_sha = None
             db.session.commit()
-            measure.stop_all()
+            cancel.stop_all()
             start_growth(app, settings)
             wait_until(
                 lambda: not any(each.name == "growth" for each in threading.enumerate()),
@@ -172,7 +172,7 @@ def test_being_stopped_hands_the_project_back(app: Flask, client: FlaskClient, w
             )
             assert growth.count_lacking(settings) == 1
     finally:
-        measure.allow_again()
+        cancel.allow_again()
 
 
 def test_one_that_fails_is_left_for_a_while(app: Flask, client: FlaskClient, world: World):

@@ -12,6 +12,7 @@ from rq.job import Job
 from config import Settings, read_settings
 from errors import QueueUnavailable
 from refresh import queue
+from refresh.connection import connect_worker, is_reachable
 from tests.support.redis_server import RedisServer
 from tests.support.tls_front import TlsFront
 
@@ -33,10 +34,10 @@ def tls_url(redis_server: RedisServer, tmp_path: Path) -> Iterator[str]:
 def test_a_self_signed_certificate_is_accepted(tls_url: str, redis_server: RedisServer):
     over_tls = settings(tls_url)
 
-    assert queue.is_reachable(over_tls)
+    assert is_reachable(over_tls)
     queue.enqueue_listing(over_tls, "refresh")
     assert queue.count_waiting(over_tls) == 1
-    with queue.connect_worker(tls_url) as connection:
+    with connect_worker(tls_url) as connection:
         assert Queue("default", connection=connection).job_ids == ["refresh"]
 
 
@@ -62,7 +63,7 @@ def test_jobs_carry_no_secret_and_are_not_kept_for_long(redis_server: RedisServe
 def test_a_redis_that_is_not_there_is_said(redis_server: RedisServer):
     nowhere = settings("redis://127.0.0.1:1/0")
 
-    assert not queue.is_reachable(nowhere)
+    assert not is_reachable(nowhere)
     with pytest.raises(QueueUnavailable):
         queue.enqueue_listing(nowhere, "refresh")
     with pytest.raises(QueueUnavailable):
