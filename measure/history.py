@@ -29,9 +29,9 @@ EPOCH = date(1970, 1, 1)
 LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z, the last that datetime holds
 SECONDS_OF_A_DAY = 86400
 CACHED_FOLDERS = 100_000
-CACHED_BYTES = 16 << 20  # of paths, with what Python adds to them
-PATH_COST = 100  # bytes that Python adds to a path, about
-LEARNED_AT_A_TIME = 1 << 20  # bytes of a history whose paths are asked about together
+CACHED_BYTES = 16 << 20  # of paths, with Python's overhead
+PATH_COST = 100  # Python's overhead of a path in bytes, about
+LEARNED_AT_A_TIME = 1 << 20  # bytes of a history whose paths are checked together
 LONGEST_TEXT = 4 << 20  # bytes; the names in a tree may be of any length
 
 
@@ -233,7 +233,7 @@ def _join(chunks: Iterable[bytes], least: int) -> Iterator[bytes]:
 
 @dataclass
 class _Judge:
-    """Tell which paths of a history are left out, having asked about many of them at a time."""
+    """Decides which paths of a history are left out, for many of them at a time."""
 
     folder: Callable[[bytes], bool] | None
     generated: GeneratedFiles
@@ -241,7 +241,7 @@ class _Judge:
     held: int = 0
 
     def learn(self, pieces: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
-        """Yield pieces of a history as they are, the paths of each known from then on."""
+        """Yield pieces of a history unchanged; is_excluded() knows the paths of the last one."""
         names = 0  # of a renamed file, still to come
         for piece in pieces:
             if self.held > CACHED_BYTES:
@@ -270,12 +270,12 @@ class _Judge:
         self.held += sum(len(path) + PATH_COST for path in paths)
 
     def is_excluded(self, path: bytes) -> bool:
-        """Tell whether a path of the piece that was yielded last is left out."""
+        """Return whether a path of the last yielded piece is left out."""
         return self.known[path]
 
 
 def folder_check(exclude_dirs: frozenset[str]) -> Callable[[bytes], bool] | None:
-    """Return a question for paths: is one of the folders on the way to it left out?"""
+    """Return a function that tells whether a path is in an excluded folder."""
     names = {name.encode(errors="surrogateescape") for name in exclude_dirs}
     if not names:
         return None
