@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
 from .changed import count_changed
+from .checkout import list_files
 from .cloc_server.preloaded import PreloadedCloc
+from .fetch import Fetched, fetch_commits
 from .figures import (
     Count,
     Day,
@@ -25,9 +28,9 @@ from .figures import (
 )
 from .fingerprint import COUNTING_VERSION, fingerprint
 from .git import OBJECT_NAME, Git
-from .growth import By
+from .growth import By, changes_current_alone
 from .loc import best_counter
-from .partial_clone import fetch_files
+from .partial_clone import fetch_files, fetch_new_commits
 from .reading import read
 from .slots import Limit, sweep_slots
 from .stored_counts import decode, encode
@@ -48,16 +51,22 @@ __all__ = [
     "PreloadedCloc",
     "Source",
     "best_counter",
+    "changes_current_alone",
     "fingerprint",
     "measure",
+    "measure_push",
     "remote_head",
     "slots_to_clone",
     "sweep",
+    "warm_up",
     "whole_minutes",
 ]
 
 
 MB_OF_A_SLOT = 16
+
+FEW_FILES = 5000
+"""Files whose folders, of which the last commits consist, take some 200 kB to fetch."""
 
 
 def measure(
@@ -75,18 +84,60 @@ def measure(
     if since is not None and not OBJECT_NAME.fullmatch(since):
         since = None
     known = _decode(file_counts)
+    with _prepared(source, options) as git:
+        fetched = fetch_new_commits(git, since) if since is not None and known else None
+        return _measure(git, fetched, since, known)
+
+
+def measure_push(
+    source: Source, options: Options, since: str, file_counts: bytes | None
+) -> Figures | None:
+    """Measure what is new after `since`; return None where the head is still the same.
+
+    Takes and raises what measure() does. Of a repository of few files the last commits are fetched
+    straight away, which takes fewer requests when the head has moved than to ask for it first.
+    """
+    known = _decode(file_counts)
+    if not (0 < len(known) <= FEW_FILES and OBJECT_NAME.fullmatch(since)):
+        if remote_head(source, options) == since:
+            return None
+        return measure(source, options, since, file_counts)
+    with _prepared(source, options) as git:
+        fetched = fetch_new_commits(git, since)
+        if fetched is not None and fetched.head == since:
+            return None
+        return _measure(git, fetched, since, known)
+
+
+@contextlib.contextmanager
+def _prepared(source: Source, options: Options) -> Iterator[Git]:
+    """Wait for the turn to clone, and make a folder for it."""
     with _turn_to_clone(source, options), temporary_workspace(options.scratch) as folder:
-        git = Git(source, options, folder)
-        fetched, listing = fetch_files(git, since, known)
-        with _turn_to_count(options):
-            git.start_work()
-            history, (counted, counts) = run_concurrently(
-                git.scope,
-                partial(read, git, listing, fetched.head, fetched.new),
-                partial(count_changed, git, listing, known),
-            )
-        kept = encode(counts) if counts else None
-        return Figures(fetched.head, history, counted, fetched.since, kept)
+        yield Git(source, options, folder)
+
+
+def _measure(git: Git, fetched: Fetched | None, since: str | None, known: Counts) -> Figures:
+    """Fetch what is lacking, and measure."""
+    listing = fetch_files(git, fetched, known) if fetched is not None else None
+    if fetched is None or listing is None:
+        fetched = fetch_commits(git, since)
+        listing = list_files(git, fetched.head, git.options.exclude_dirs)
+    with _turn_to_count(git.options):
+        git.start_work()
+        history, (counted, counts) = run_concurrently(
+            git.scope,
+            partial(read, git, listing, fetched.head, fetched.new),
+            partial(count_changed, git, listing, known),
+        )
+    kept = encode(counts) if counts else None
+    return Figures(fetched.head, history, counted, fetched.since, kept, fetched.advance)
+
+
+def warm_up(options: Options) -> str:
+    """Have this process and its forks know the versions of cloc and git, and return the counter."""
+    counter = best_counter(options)
+    fingerprint(counter, options)
+    return counter
 
 
 def remote_head(source: Source, options: Options) -> str | None:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from fnmatch import fnmatchcase
 
-from .answers import Answers
-
 BOT = b"[bot]"
+CACHED_AUTHORS = 100_000
 
 
 class Author(Enum):
@@ -29,14 +28,15 @@ class Authors:
     def __init__(self, patterns: Iterable[str] | None) -> None:
         self.knows_own = patterns is not None
         self._patterns = tuple(patterns or ())
-        self._known: Answers[Author] = Answers()
+        self._known: dict[bytes, Author] = {}
 
     def find(self, author: bytes) -> Author:
         """Return the kind of an author, given as address, line feed and name."""
         found = self._known.get(author)
         if found is None:
-            self._known.make_room()
-            found = self._known.remember(author, self._find(author))
+            if len(self._known) >= CACHED_AUTHORS:
+                self._known.clear()
+            found = self._known[author] = self._find(author)
         return found
 
     def _find(self, author: bytes) -> Author:

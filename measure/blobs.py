@@ -25,8 +25,8 @@ def count_blobs(git: Git, cloc: Cloc, pairs: Iterable[Pair]) -> Iterator[Counts]
 
     Raises ClocFailed, and MeasureError where git cannot write them.
     """
-    for number, batch in enumerate(_batches(git, list(dict.fromkeys(pairs)))):
-        yield _count_batch(git, cloc, batch, number)
+    for batch in _batches(git, list(dict.fromkeys(pairs))):
+        yield _count_batch(git, cloc, batch)
 
 
 def _batches(git: Git, pairs: list[Pair]) -> Iterator[list[Pair]]:
@@ -43,9 +43,14 @@ def _batches(git: Git, pairs: list[Pair]) -> Iterator[list[Pair]]:
         yield batch
 
 
-def _count_batch(git: Git, cloc: Cloc, batch: list[Pair], number: int) -> Counts:
-    """Write the files of a batch, those of equal names to different folders, and count them."""
-    folder = git.folder / f"batch-{number}"
+def _count_batch(git: Git, cloc: Cloc, batch: list[Pair]) -> Counts:
+    """Write the files of a batch, those of equal names to different folders, and count them.
+
+    They stay until the next batch; the last one's go with the clone.
+    """
+    folder = git.folder / "batch"
+    if folder.exists():
+        remove(folder)
     records = folder.with_suffix(".files")
     paths = dict(zip(_paths(batch), batch, strict=True))
     with records.open("wb") as file:
@@ -57,9 +62,6 @@ def _count_batch(git: Git, cloc: Cloc, batch: list[Pair], number: int) -> Counts
         rows = cloc.count_files(folder, git.folder, git.work.left(), memory_mb, git.scope, server)
     except CommandOutOfMemory as error:
         raise out_of_memory("counting its lines", git.options) from error
-    finally:
-        remove(folder)
-        records.unlink()
     counts: Counts = dict.fromkeys(batch)
     for path, language, lines in rows:
         counts[paths[path]] = language, lines

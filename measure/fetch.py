@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from errors import EmptyRepository, MeasureError
 
+from .figures import Advance
 from .git import Git, GitFailed, commit_names
 from .git_errors import NO_BRANCH
-from .window import new_commits
+from .history import parse_second
+from .window import Graph, new_commits
 
 DEPTHS = (64, 1024)
 """Generations that are fetched, one number after the other, in search of the last measured one.
@@ -34,11 +36,13 @@ class Fetched:
     """The head that was cloned, and the commits to read.
 
     `new` holds the commits after `since`, or None with it: then all of the head's are to be read.
+    `advance` is that of Figures.
     """
 
     head: str
     since: str | None = None
     new: tuple[str, ...] | None = None
+    advance: Advance | None = None
 
 
 def fetch_commits(git: Git, since: str | None) -> Fetched:
@@ -55,9 +59,11 @@ def fetch_commits(git: Git, since: str | None) -> Fetched:
 
 
 def _fetch(git: Git, since: str | None) -> Fetched:
-    if since is not None and (head := clone_or_explain(git, partial(git.clone, DEPTHS[0]))):
-        fetched = find_new(git, head, since, (*DEPTHS[1:], None))
-        return fetched if fetched is not None else _complete(git, head)
+    if since is not None and clone_or_explain(git, partial(git.clone, DEPTHS[0])):
+        fetched = find_new(git, since, (*DEPTHS[1:], None))
+        if fetched.new is None or _rules_changed(git, since, fetched.head):
+            return _complete(git, fetched.head)
+        return fetched
     try:
         git.clone()
     except GitFailed as error:
@@ -66,8 +72,8 @@ def _fetch(git: Git, since: str | None) -> Fetched:
     return Fetched(git.head())
 
 
-def clone_or_explain(git: Git, clone: Callable[[], None]) -> str | None:
-    """Clone, and return the head; None where the server may not know this kind of clone.
+def clone_or_explain(git: Git, clone: Callable[[], None]) -> bool:
+    """Clone, and tell whether the server knows this kind of clone.
 
     A server of the simplest kind has no shallow clones; git says so in many words.
     """
@@ -77,8 +83,8 @@ def clone_or_explain(git: Git, clone: Callable[[], None]) -> str | None:
         _explain(git, error)
         if error.cause is not None:
             raise
-        return None
-    return git.head()
+        return False
+    return True
 
 
 def _explain(git: Git, error: GitFailed) -> None:
@@ -87,21 +93,20 @@ def _explain(git: Git, error: GitFailed) -> None:
         raise EmptyRepository("the repository holds no commit") from error
 
 
-def find_new(git: Git, head: str, since: str, depths: Sequence[int | None]) -> Fetched | None:
+def find_new(git: Git, since: str, depths: Sequence[int | None]) -> Fetched:
     """Fetch so many generations, one after the other, until it is certain which commits are new.
 
-    Returns None when all must be read.
+    Without a `new`, all must be read. Raises EmptyRepository.
     """
+    fetched = _find_in_window(git, since)
     for deeper in depths:
-        new = _find_new(git, head, since)
-        if new is not None or not _boundary(git):
+        if fetched.new is not None or not _boundary(git):
             break
         git.deepen(deeper)
-    else:
-        new = _find_new(git, head, since)
-    if new is not None and not _rules_changed(git, since, head):
-        return Fetched(head, since, new)
-    return None
+        if deeper is None:
+            return _find_in_history(git, fetched.head, since)
+        fetched = _find_in_window(git, since)
+    return fetched
 
 
 def _complete(git: Git, head: str) -> Fetched:
@@ -114,34 +119,66 @@ def _complete(git: Git, head: str) -> Fetched:
     return Fetched(head)
 
 
-def _find_new(git: Git, head: str, since: str) -> tuple[str, ...] | None:
-    """Return the commits of since..head, or None when they cannot be told for certain."""
-    boundary = _boundary(git)
-    if not boundary:
-        return _compare(git, head, since)
-    lines = git.ask(["rev-list", "--parents", head]).decode().splitlines()
-    graph = {commit: tuple(parents) for commit, *parents in map(str.split, lines)}
-    new = new_commits(graph, boundary, head, since)
+def _find_in_window(git: Git, since: str) -> Fetched:
+    """Find the commits of since..HEAD in the last generations, as far as they are certain."""
+    graph: dict[str, tuple[str, ...]] = {}
+    dates: dict[str, int | None] = {}
+    lines = _list_commits(git).splitlines()
+    for title, facts in zip(lines[::2], lines[1::2], strict=True):
+        commit = title.decode().removeprefix("commit ")
+        second, _, parents = facts.partition(b" ")
+        graph[commit] = tuple(parents.decode().split())
+        dates[commit] = parse_second(second)
+    head = next(iter(graph))
+    new = new_commits(graph, _boundary(git), head, since)
+    if new is None:
+        return Fetched(head)
     # In git's order, in which files that change little follow each other.
-    return None if new is None else tuple(commit for commit in graph if commit in new)
+    in_order = tuple(commit for commit in graph if commit in new)
+    return Fetched(head, since, in_order, _find_advance(graph, dates, head, since))
 
 
-def _compare(git: Git, head: str, since: str) -> tuple[str, ...] | None:
+def _list_commits(git: Git) -> bytes:
+    """Return two lines for each commit, HEAD first. Raises EmptyRepository when there is none."""
+    try:
+        return git.ask(["rev-list", "--format=%ct %P", "HEAD", "--"])
+    except GitFailed:
+        git.head()
+        raise
+
+
+def _find_advance(
+    graph: Graph, dates: Mapping[str, int | None], head: str, since: str
+) -> Advance | None:
+    """Follow the first parents from a head to an earlier one, which may not be among them."""
+    between = []
+    commit = head
+    while commit != since:
+        between.append(dates[commit])
+        parents = graph[commit]
+        if not parents:
+            return None
+        commit = parents[0]
+    dated = (second for second in between if second is not None)
+    return Advance(min(dated, default=None), dates[since])
+
+
+def _find_in_history(git: Git, head: str, since: str) -> Fetched:
     """Do the same in a complete history.
 
     git ends its walk over since..head by date: where dates are out of order, it names commits that
     are old as well. So whatever can be reached from `since` is taken out of its answer.
     """
     if not _is_ancestor(git, since, head):
-        return None
+        return Fetched(head)
     new: dict[str, None] = {}
     for commit in commit_names(git, head, f"^{since}"):
         if len(new) == MOST_NEW:
-            return None
+            return Fetched(head)
         new[commit] = None
     for commit in commit_names(git, since):
         new.pop(commit, None)
-    return tuple(new)
+    return Fetched(head, since, tuple(new))
 
 
 def _boundary(git: Git) -> frozenset[str]:

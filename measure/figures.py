@@ -144,12 +144,25 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Advance:
+    """Tell how a head moved on from an earlier one that is among its first parents.
+
+    `earliest` is the earliest committer timestamp of the first parents between, the new head
+    included, and `since` that of the earlier head, in seconds; None where no timestamp is readable.
+    """
+
+    earliest: int | None
+    since: int | None
+
+
+@dataclass(frozen=True)
 class Figures:
     """The result of one measurement.
 
     With `since`, the history holds only the commits in since..head_sha, to be added to earlier
     sums; without, all commits that can be reached from head_sha. `file_counts` are the counts of
     its files, to be given to the next measurement by the same counter; None where they are no use.
+    `advance` is None where `since` is not known to be among the first parents.
     """
 
     head_sha: str
@@ -157,6 +170,7 @@ class Figures:
     count: Count
     since: str | None
     file_counts: bytes | None = None
+    advance: Advance | None = None
 
 
 def out_of_memory(doing: str, options: Options) -> RepositoryTooLarge:

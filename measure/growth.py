@@ -18,8 +18,9 @@ from .blobs import count_blobs
 from .checkout import Listing, check_out, list_files
 from .cloc import Cloc, ClocFailed, find_cloc
 from .fetch import fetch_commits
-from .figures import Options, Source, out_of_memory
+from .figures import Advance, Options, Source, out_of_memory
 from .git import Git
+from .history import parse_second
 from .trees import AttributesCheck, Counts, Tree, read_tree, sum_tree
 from .workspace import remove, temporary_workspace
 
@@ -97,6 +98,23 @@ def period_commits(
             commits[_name(number, by)] = commit
             number -= 1
     return dict(reversed(commits.items()))
+
+
+def changes_current_alone(last: str, advance: Advance, by: By, now: datetime) -> bool:
+    """Tell whether a head that moved on changes nothing but the current period.
+
+    `last` is the last period for which period_commits() named another commit than for the one
+    before: the head, before it moved on. The former head then stands for all periods from there to
+    the current one, if it is not dated after `last`; and of the first parents that are new none
+    stands for a period before the current one, if all of them are dated in it or later.
+    """
+    current = _number(now, by)
+    number = _parse(last)
+    if number != current and (
+        number > current or advance.since is None or advance.since > _end(number, by)
+    ):
+        return False
+    return advance.earliest is None or advance.earliest > _end(current - 1, by)
 
 
 def count_commits(
@@ -182,7 +200,7 @@ def _first_parents(git: Git, head: str) -> Iterator[tuple[str, int | None]]:
             *whole, rest = (rest + chunk).split(b"\n")
             for line in whole:
                 commit, _, second = line.partition(b" ")
-                yield commit.decode(), int(second[:20]) if second.isdigit() else None
+                yield commit.decode(), parse_second(second)
 
 
 def _number(timestamp: datetime, by: By) -> int:
@@ -194,6 +212,13 @@ def _name(number: int, by: By) -> str:
     if by == "year":
         return str(FIRST_YEAR + number)
     return f"{FIRST_YEAR + number // 12}-{number % 12 + 1:02}"
+
+
+def _parse(period: str) -> int:
+    """Return the number of a period of either kind."""
+    year, _, month = period.partition("-")
+    years = int(year) - FIRST_YEAR
+    return years * 12 + int(month) - 1 if month else years
 
 
 def _end(number: int, by: By) -> int:

@@ -20,7 +20,6 @@ from itertools import chain
 
 from errors import MeasureError
 
-from .answers import Answers
 from .authors import Author, Authors
 from .figures import Day, History, Own
 from .generated import GeneratedFiles
@@ -29,7 +28,10 @@ FORMAT = "--format=@%ct%n%aE%n%aN"
 EPOCH = date(1970, 1, 1)
 LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z, the last that datetime holds
 SECONDS_OF_A_DAY = 86400
-LEARNED_AT_A_TIME = 1 << 20  # bytes of a history whose paths are checked together
+CACHED_FOLDERS = 100_000
+CACHED_BYTES = 16 << 20  # of paths, with what Python adds to them
+PATH_COST = 100  # bytes that Python adds to a path, about
+LEARNED_AT_A_TIME = 1 << 20  # bytes of a history whose paths are asked about together
 LONGEST_TEXT = 4 << 20  # bytes; the names in a tree may be of any length
 
 
@@ -167,9 +169,9 @@ class _Tally:
 
     def _date(self, digits: bytes) -> int | None:
         """Note a commit's second, and return its day."""
-        if not digits.isdigit():
+        second = parse_second(digits)
+        if second is None:
             return None
-        second = min(int(digits[:20]), LAST_SECOND)
         self.first = second if self.first is None else min(self.first, second)
         self.last = second if self.last is None else max(self.last, second)
         return second // SECONDS_OF_A_DAY
@@ -198,6 +200,11 @@ class _Tally:
 
 def _timestamp(second: int | None) -> datetime | None:
     return None if second is None else datetime.fromtimestamp(second, UTC)
+
+
+def parse_second(digits: bytes) -> int | None:
+    """Return the timestamp that git's %ct gives, None where it gives none."""
+    return min(int(digits[:20]), LAST_SECOND) if digits.isdigit() else None
 
 
 def texts(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -231,17 +238,20 @@ def _join(chunks: Iterable[bytes], least: int) -> Iterator[bytes]:
 
 @dataclass
 class _Judge:
-    """Decides which paths of a history are left out, for many of them at a time."""
+    """Tell which paths of a history are left out, having asked about many of them at a time."""
 
     folder: Callable[[bytes], bool] | None
     generated: GeneratedFiles
-    known: Answers[bool] = field(default_factory=Answers)
+    known: dict[bytes, bool] = field(default_factory=dict)
+    held: int = 0
 
     def learn(self, pieces: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
-        """Yield pieces of a history unchanged; is_excluded() knows the paths of the last one."""
+        """Yield pieces of a history as they are, the paths of each known from then on."""
         names = 0  # of a renamed file, still to come
         for piece in pieces:
-            self.known.make_room()
+            if self.held > CACHED_BYTES:
+                self.known.clear()
+                self.held = 0
             new: set[bytes] = set()
             for text in piece:
                 if names:
@@ -261,27 +271,28 @@ class _Judge:
         folder = self.folder
         asked = paths if folder is None else {path for path in paths if not folder(path)}
         found = self.generated.find(asked)
-        for path in paths:
-            self.known.remember(path, path not in asked or path in found)
+        self.known |= {path: path not in asked or path in found for path in paths}
+        self.held += sum(len(path) + PATH_COST for path in paths)
 
     def is_excluded(self, path: bytes) -> bool:
-        """Return whether a path of the last yielded piece is left out."""
+        """Tell whether a path of the piece that was yielded last is left out."""
         return self.known[path]
 
 
 def folder_check(exclude_dirs: frozenset[str]) -> Callable[[bytes], bool] | None:
-    """Return a function that tells whether a path is in an excluded folder."""
+    """Return a question for paths: is one of the folders on the way to it left out?"""
     names = {name.encode(errors="surrogateescape") for name in exclude_dirs}
     if not names:
         return None
-    known: Answers[bool] = Answers()
+    known: dict[bytes, bool] = {}
 
     def excluded(path: bytes) -> bool:
         folder = path.rpartition(b"/")[0]
         answer = known.get(folder)
         if answer is None:
-            known.make_room()
-            answer = known.remember(folder, not names.isdisjoint(folder.split(b"/")))
+            if len(known) >= CACHED_FOLDERS:
+                known.clear()
+            answer = known[folder] = not names.isdisjoint(folder.split(b"/"))
         return answer
 
     return excluded

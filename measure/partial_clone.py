@@ -3,75 +3,73 @@
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
 from errors import EmptyRepository
 
 from .bounds import CheckoutBudget
 from .checkout import Listing, list_files, sizes
-from .fetch import DEPTHS, Fetched, clone_or_explain, fetch_commits, find_new
+from .fetch import DEPTHS, Fetched, clone_or_explain, find_new
 from .git import Git, GitFailed
 from .history import texts
 from .trees import Counts
 
-CHANGED = re.compile(rb":(\d{6}) (\d{6}) ([0-9a-f]+) ([0-9a-f]+) ")
 RULES = (b".gitattributes", b".gitmodules", b".mailmap")  # what git itself reads
 NO_BLOB = (b"000000", b"160000")  # no file, and a submodule
-DIFF_TREE = ("diff-tree", "--stdin", "--raw", "-r", "--root", "--no-abbrev", "--no-renames")
+DIFF_TREE = ("diff-tree", "--stdin", "--always", "--raw", "-z", "-r", "--root", "--no-abbrev")
 
 
-def fetch_files(git: Git, since: str | None, known: Counts) -> tuple[Fetched, Listing]:
-    """Do as fetch_commits(), and list the head's files; of those that are `known`, fetch none.
+def fetch_new_commits(git: Git, since: str) -> Fetched | None:
+    """Clone the last commits and their folders, and tell which of them are new after `since`.
 
-    Where new commits alone are to be read, only the blobs of their changes and of files that are
-    not known come over, unless the server cannot do that.
+    Returns None, with nothing cloned, where the server cannot leave blobs out, or the new commits
+    are not certain: the past of half a clone would be fetched blob by blob.
     """
-    if since is not None and known:
-        with contextlib.suppress(EmptyRepository, _Refused):
-            fetched = _fetch_without_blobs(git, since)
-            with _refusals():
-                listing = list_files(git, fetched.head, git.options.exclude_dirs)
-                _fetch_needed(git, listing, fetched.new or (), known)
-            return fetched, listing
-        git.start_over()
-    fetched = fetch_commits(git, since)
-    return fetched, list_files(git, fetched.head, git.options.exclude_dirs)
+    with contextlib.suppress(EmptyRepository):
+        if clone_or_explain(git, partial(git.clone_without_blobs, DEPTHS[0])):
+            fetched = find_new(git, since, DEPTHS[1:])
+            if fetched.new is not None:
+                return fetched
+    git.start_over()
+    return None
 
 
-class _Refused(Exception):
-    """Tell that blobs cannot be left out, or not be had one by one."""
+def fetch_files(git: Git, fetched: Fetched, known: Counts) -> Listing | None:
+    """List the head's files after fetch_new_commits(), and fetch those that are not `known`.
+
+    What else the changes of the new commits take is fetched, too. Returns None, with nothing
+    cloned, where the server gives no single blobs, or old commits may count differently now.
+    """
+    with _refusals_suppressed():
+        listing = list_files(git, fetched.head, git.options.exclude_dirs)
+        changes = _find_changes(git, fetched)
+        if not changes.rules:
+            _fetch_needed(git, listing, changes.blobs, known)
+            return listing
+    git.start_over()
+    return None
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
+def _refusals_suppressed() -> Iterator[None]:
     """Take for a refusal what git fails over for a reason that is not known."""
     try:
         yield
     except GitFailed as error:
         if error.cause is not None:
             raise
-        raise _Refused from error
 
 
-def _fetch_without_blobs(git: Git, since: str) -> Fetched:
-    head = clone_or_explain(git, partial(git.clone_without_blobs, DEPTHS[0]))
-    fetched = find_new(git, head, since, DEPTHS[1:]) if head is not None else None
-    if fetched is None:
-        # The past of half a clone would be fetched blob by blob.
-        raise _Refused
-    return fetched
-
-
-def _fetch_needed(git: Git, listing: Listing, new: Sequence[str], known: Counts) -> None:
-    """Fetch the blobs of new commits' changes, and of the files of a listing that have no count.
+def _fetch_needed(git: Git, listing: Listing, changed: set[bytes], known: Counts) -> None:
+    """Fetch blobs that have changed, and those of a listing that have no count.
 
     They come in one request; what only their contents could tell, git asks for by itself.
     """
     if not git.lacks_blobs:
         return
-    needed = set(listing.links.values())
+    needed = changed | set(listing.links.values())
     for path in (listing.attributes, listing.files):
         for record in texts([path.read_bytes()]):
             facts, _, name = record.partition(b"\t")
@@ -79,7 +77,7 @@ def _fetch_needed(git: Git, listing: Listing, new: Sequence[str], known: Counts)
             last = name.rpartition(b"/")[2]
             if (blob, last) not in known or last in RULES:
                 needed.add(blob)
-    git.fetch_blobs(needed | _changed(git, new))
+    git.fetch_blobs(needed)
 
 
 def fetch_all(git: Git, listing: Listing) -> None:
@@ -97,17 +95,39 @@ def fetch_all(git: Git, listing: Listing) -> None:
         budget.add_file(path, size[blob])
 
 
-def _changed(git: Git, commits: Sequence[str]) -> set[bytes]:
-    """Return the blobs on both sides of each change that commits make."""
-    names = git.folder / "new-commits"
-    names.write_text("".join(f"{commit}\n" for commit in commits))
-    blobs: set[bytes] = set()
-    rest = b""
-    with contextlib.closing(git.stream(DIFF_TREE, git.folder, names)) as chunks:
-        for chunk in chunks:
-            *lines, rest = (rest + chunk).split(b"\n")
-            for found in filter(None, map(CHANGED.match, lines)):
-                old_mode, new_mode, old, new = found.groups()
-                blobs |= {old} if old_mode not in NO_BLOB else set()
-                blobs |= {new} if new_mode not in NO_BLOB else set()
-    return blobs
+@dataclass
+class _Changes:
+    """Hold the blobs on both sides of each change, and whether rules differ for old commits."""
+
+    blobs: set[bytes] = field(default_factory=set)
+    rules: bool = False
+
+
+def _find_changes(git: Git, fetched: Fetched) -> _Changes:
+    """Return what each new commit changes, and whether the head has other rules than `since`.
+
+    git writes the name of each commit and then its changes: the first time, those since `since`.
+    """
+    asked = git.folder / "new-commits"
+    questions = (f"{fetched.head} {fetched.since}", *(fetched.new or ()))
+    asked.write_text("".join(f"{question}\n" for question in questions))
+    changes = _Changes()
+    commits = 0
+    with contextlib.closing(git.stream(DIFF_TREE, git.folder, asked)) as chunks:
+        items = texts(chunks)
+        for text in items:
+            if text[:1] != b":":
+                commits += 1
+                continue
+            path = next(items)
+            if commits == 1:
+                changes.rules = changes.rules or _is_rule(path)
+                continue
+            old_mode, new_mode, old, new, _ = text[1:].split()
+            changes.blobs |= {old} if old_mode not in NO_BLOB else set()
+            changes.blobs |= {new} if new_mode not in NO_BLOB else set()
+    return changes
+
+
+def _is_rule(path: bytes) -> bool:
+    return path in RULES or path.rpartition(b"/")[2] == RULES[0]

@@ -92,7 +92,13 @@ def _remove_marked(folder: Path) -> bool:
     """Remove a folder, its marker last, so that a later sweep finds what is left."""
     with contextlib.suppress(FileNotFoundError):
         inside = [path for path in folder.iterdir() if path.name != MARKER]
-        return remove(*inside) and remove(folder)
+        if inside and not remove(*inside):
+            return False
+        try:
+            (folder / MARKER).unlink()
+            folder.rmdir()
+        except OSError:
+            return remove(folder)
     return True
 
 

@@ -14,6 +14,7 @@ from errors import Superseded, TokenRefused
 from github_api import OTHER, Repository, limit_languages
 from measure import Count, Day, Figures, History, whole_minutes
 from models import ActivityDay, FileCounts, Growth, Project
+from refresh import growth_rows
 
 # How long after a push its second is certainly over, on whichever of GitHub's machines.
 PUSH_SETTLES = timedelta(seconds=5)
@@ -58,7 +59,7 @@ class Measured:
     ``lacking`` says why they could not be, and ``refused`` that it was for the token. ``uncounted``
     says why the lines of code stay those of the last count, and is None where they are those of
     ``figures``. ``found_at`` is the repository as it was cloned, which differs from the listing's
-    when it was renamed since.
+    when it was renamed since. ``growth`` is how growth is measured, None where it is not.
     """
 
     fingerprint: str
@@ -68,6 +69,7 @@ class Measured:
     lacking: str | None = None
     uncounted: str | None = None
     refused: TokenRefused | None = None
+    growth: growth_rows.Way | None = None
 
 
 def find_last_measurement(github_id: int) -> LastMeasurement:
@@ -118,6 +120,8 @@ def save_measured(session: Session, repository: Repository, measured: Measured) 
         _save_history(session, row, measured.figures)
         if measured.uncounted is None:
             _save_count(row, measured.figures.count)
+            if measured.growth is not None:
+                growth_rows.add_push(session, row, measured.figures, measured.growth, utc_now())
         _save_file_counts(session, row, measured)
     if measured.languages is not None:
         row.languages = measured.languages
@@ -188,6 +192,9 @@ def _save_history(session: Session, row: Project, figures: Figures) -> None:
         row.commit_count = row.code_churn = row.bot_commits = 0
         row.first_commit_date = row.last_commit_date = None
         row.own_commits = row.own_churn = None if own is None else 0
+        if row.head_sha != figures.head_sha == row.growth_sha:
+            # Some of its rows may be those of the head that came in between.
+            row.growth_sha = None
     elif row.head_sha != figures.since:
         raise Superseded("the figures to add to have changed")
     row.commit_count = (row.commit_count or 0) + history.commits

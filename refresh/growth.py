@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,7 +23,7 @@ from database.types import db_in, older_than, utc_now
 from errors import Interrupted, MeasureError, Superseded
 from measure.growth import Snapshot, measure_growth
 from models import KNOWN_PUBLIC, Growth, Project
-from refresh import measuring, store
+from refresh import growth_rows, measuring, store
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +41,16 @@ class Claim:
     clone_url: str
     size_kb: float
     head_sha: str
-    fingerprint: str
+    growth_sha: str | None
+    way: growth_rows.Way
 
 
 def count_lacking(settings: Settings) -> int:
     """Count the projects whose growth may be measured now."""
-    fingerprint = _todays_fingerprint(settings)
-    if fingerprint is None:
+    way = _todays_way(settings)
+    if way is None:
         return 0
-    query = select(func.count()).select_from(Project).where(*_lacking(settings, fingerprint))
+    query = select(func.count()).select_from(Project).where(*_lacking(settings, way.fingerprint))
     return run_in_transaction(lambda session: session.scalar(query)) or 0
 
 
@@ -112,12 +112,12 @@ def _measure_and_save(settings: Settings, claim: Claim, saved: _Saved) -> tuple[
     now = utc_now()
     months: list[str] = []
     last = None
-    with closing(measure_growth(source, options, known, by=_by(settings), now=now)) as found:
+    with closing(measure_growth(source, options, known, by=claim.way.by, now=now)) as found:
         for snapshot in found:
             if snapshot.commit == last:
                 continue
             last = snapshot.commit
-            months.append(_month(snapshot.period, now))
+            months.append(growth_rows.month_of(snapshot.period, now))
             if (months[-1], last) not in stored:
                 _save_month(claim, months[-1], snapshot, lease)
                 saved.months += 1
@@ -127,26 +127,12 @@ def _measure_and_save(settings: Settings, claim: Claim, saved: _Saved) -> tuple[
     return len(months), saved.months
 
 
-def _by(settings: Settings) -> measure.By:
-    return "year" if settings.growth is GrowthMode.YEAR else "month"
-
-
-def _month(period: str, now: datetime) -> str:
-    """Return the month at whose end a period ends; the current one ends now."""
-    this_month = f"{now:%Y-%m}"
-    return period if len(period) == len(this_month) else min(f"{period}-12", this_month)
-
-
-def _todays_fingerprint(settings: Settings) -> str | None:
-    """Return what growth would be counted with; None where it is off, or there is no cloc."""
+def _todays_way(settings: Settings) -> growth_rows.Way | None:
+    """Return how growth would be measured now; None where it is off, or there is no cloc."""
     if settings.growth is GrowthMode.OFF:
         return None
-    # Whose commits they are makes no difference to lines.
-    options = replace(measuring.measure_options(settings), author_patterns=None)
-    counter = measure.best_counter(options)
-    if not counter.startswith("cloc"):
-        return None
-    return f"{measure.fingerprint(counter, options)}-{settings.growth}"
+    options = measuring.measure_options(settings)
+    return growth_rows.find_way(settings.growth, measure.best_counter(options), options)
 
 
 def _lacking(settings: Settings, fingerprint: str) -> Iterable[ColumnElement[bool]]:
@@ -168,9 +154,10 @@ def _lacking(settings: Settings, fingerprint: str) -> Iterable[ColumnElement[boo
 
 def _claim_next(settings: Settings) -> Claim | None:
     """Claim a project; rows that were counted another way are deleted."""
-    fingerprint = _todays_fingerprint(settings)
-    if fingerprint is None:
+    way = _todays_way(settings)
+    if way is None:
         return None
+    fingerprint = way.fingerprint
     lacking = tuple(_lacking(settings, fingerprint))
     lease = settings.clone_timeout + settings.measure_timeout + 60.0
 
@@ -198,7 +185,14 @@ def _claim_next(settings: Settings) -> Claim | None:
             row.growth_fingerprint = fingerprint
         size_kb = row.repository_size_kb or 0.0
         return Claim(
-            row.id, row.name, row.private, row.measured_url, size_kb, row.head_sha, fingerprint
+            row.id,
+            row.name,
+            row.private,
+            row.measured_url,
+            size_kb,
+            row.head_sha,
+            row.growth_sha,
+            way,
         )
 
     return run_in_transaction(claim)
@@ -260,12 +254,22 @@ def _hand_back(claim: Claim, pause: float) -> None:
 
 
 def _hold(session: Session, claim: Claim, **values: object) -> None:
-    """Change a claimed project; raise Superseded where it is gone or is counted another way now."""
+    """Change a claimed project.
+
+    Raises Superseded where it is gone, is counted another way now, or another process has gone on.
+    """
     held = session.execute(
         update(Project)
-        .where(Project.id == claim.project_id, Project.growth_fingerprint == claim.fingerprint)
+        .where(
+            Project.id == claim.project_id,
+            Project.growth_fingerprint == claim.way.fingerprint,
+            or_(
+                Project.growth_sha.is_not_distinct_from(claim.growth_sha),
+                Project.growth_sha == claim.head_sha,  # a commit that is tried again
+            ),
+        )
         .values(**values)
         .execution_options(synchronize_session=False)
     )
     if held.rowcount != 1:  # type: ignore[attr-defined]
-        raise Superseded("the project is gone, or is counted another way now")
+        raise Superseded("the project is gone, or its growth has changed meanwhile")

@@ -30,7 +30,7 @@ from errors import (
 from github_api import Repository
 from github_api.addresses import find_origin, may_have_token
 from measure import Figures
-from refresh import figures, store, tasks
+from refresh import figures, growth_rows, store, tasks
 from refresh.tasks import Task
 
 if TYPE_CHECKING:
@@ -173,41 +173,43 @@ def _measure(
         since = last.head_sha
     if task.forced:
         since = None
-    found_at = repository
-    if since is not None and (not last.stale or last.lacks_languages):
-        # Pushed to, perhaps, but not on the branch that is measured; renamed; or nothing at all.
-        unmoved = last.covers(repository, fingerprint)
-        if not unmoved:
-            found_at, head = _ask_where_it_is(
-                github,
-                repository,
-                lambda at: measure.remote_head(_source(settings, at), options),
-            )
-            unmoved = head == since
-        if unmoved:
-            languages = _fetch_languages(github, task) if last.lacks_languages else None
-            return _put_together(task, fingerprint, None, languages, found_at)
+    may_stand = since is not None and (not last.stale or last.lacks_languages)
+    if may_stand and last.covers(repository, fingerprint):
+        languages = _fetch_languages(github, task) if last.lacks_languages else None
+        return _put_together(task, fingerprint, None, languages, repository)
     counts = None
     if since is not None:
         counts = figures.find_file_counts(repository.github_id, since, fingerprint)
+
+    def ask(at: Repository) -> Figures | None:
+        source = _source(settings, at)
+        if since is not None and may_stand:
+            if last.pushed_at != repository.pushed_at:
+                return measure.measure_push(source, options, since, counts)
+            if measure.remote_head(source, options) == since:
+                return None
+        return measure.measure(source, options, since, counts)
+
     with ThreadPoolExecutor(1, thread_name_prefix="languages") as pool:
         asked = pool.submit(_fetch_languages, github, task)
         try:
-            found_at, found = _ask_where_it_is(
-                github,
-                found_at,
-                lambda at: measure.measure(_source(settings, at), options, since, counts),
-            )
+            found_at, found = _ask_where_it_is(github, repository, ask)
         except EmptyRepository as error:
             # One that had commits is believed to be empty only when GitHub says so too.
             if last.head_sha and github.has_commits(repository.github_id):
                 raise MeasureError(EMPTIED) from error
             raise
-        _log_fallback(settings, repository, found)
-        made_with = measure.fingerprint(found.count.counter, options)
-        measured, reason = _put_together(task, made_with, found, asked.result(), found_at)
+        answer = asked.result()
+    if found is None:
+        # Pushed to, but not on the branch that is measured; renamed; or nothing at all.
+        may_lack = isinstance(answer, GitHubError) and not last.lacks_languages
+        return _put_together(task, fingerprint, None, None if may_lack else answer, found_at)
+    _log_fallback(settings, repository, found)
+    made_with = measure.fingerprint(found.count.counter, options)
+    measured, reason = _put_together(task, made_with, found, answer, found_at)
     if not found.count.cloc_failed or last.loc_source != "cloc":
-        return measured, reason
+        way = growth_rows.find_way(settings.growth, found.count.counter, options)
+        return replace(measured, growth=way), reason
     # What another counter says is no figure to put in the place of cloc's. The history is good,
     # and the next refresh adds to it what is new, and counts again.
     uncounted = f"its lines could not be counted: {found.count.reason}"

@@ -17,8 +17,15 @@ from measure.changed import count_changed
 from measure.checkout import check_out, list_files
 from measure.cloc import ClocFailed, find_cloc, parse_files
 from measure.fetch import fetch_commits
+from measure.figures import Advance
 from measure.git import Git
-from measure.growth import Snapshot, measure_growth, period_commits
+from measure.growth import (
+    By,
+    Snapshot,
+    changes_current_alone,
+    measure_growth,
+    period_commits,
+)
 from measure.stored_counts import decode, encode
 from measure.trees import AttributesCheck, Counts, read_tree
 from measure.workspace import remove, temporary_workspace
@@ -152,31 +159,6 @@ def test_what_more_than_blobs_and_names_decides_is_counted_whole(
         assert read_tree(git, special, AttributesCheck(git)) is None
         plain = list_files(git, "HEAD~1", frozenset())
         assert read_tree(git, plain, AttributesCheck(git)) is not None
-
-
-def test_of_many_large_attributes_few_are_held_at_a_time(
-    repo: RepoBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    text = b"# %s\n" % (b"note " * 100_000)
-    repo.commit({f"{n}/.gitattributes": b"# %d\n" % n + text for n in range(100)})
-    repo.commit({"zz/.gitattributes": b"*.py eol=crlf\n"})
-    answers = []
-    ask = Git.ask
-
-    def record(git, *arguments, **named):
-        answers.append(ask(git, *arguments, **named))
-        return answers[-1]
-
-    monkeypatch.setattr(Git, "ask", record)
-    with cloned(repo, options(tmp_path / "scratch")) as git:
-        altering = list_files(git, "HEAD", frozenset())
-        altering.files = altering.files.rename(tmp_path / "altering")
-        plain = list_files(git, "HEAD~1", frozenset())
-        check = AttributesCheck(git)
-        assert read_tree(git, plain, check) is not None
-        assert read_tree(git, altering, check) is None
-
-    assert max(map(len, answers)) < 20 << 20
 
 
 @pytest.mark.needs_cloc
@@ -324,6 +306,50 @@ def test_a_months_commit_is_the_first_from_head_on_that_is_not_after_its_end():
     ]
     years = period_commits(first_parents, "head", "year", datetime(2024, 4, 1, tzinfo=UTC))
     assert list(years.items()) == [("2023", "december"), ("2024", "head")]
+
+
+@pytest.mark.parametrize("by", ["month", "year"])
+def test_a_push_that_changes_the_current_period_alone_is_told(by: By):
+    chance = random.Random(5)
+    clock = when(2024, 1, 1)
+    told = []
+    for _ in range(4000):
+        clock += 90 * DAY
+        old = [(f"o{n}", date(chance, clock)) for n in range(chance.randrange(1, 4))]
+        new = [(f"n{n}", date(chance, clock)) for n in range(chance.randrange(1, 3))]
+        before = chance.choice([clock, clock - 20 * DAY, clock - 200 * DAY])
+        former = changes(period_commits(old, "o0", by, day(before)))
+        current = changes(period_commits(new + old, "n0", by, day(clock)))
+        dated = [second for _, second in new if second is not None]
+        advance = Advance(min(dated, default=None), old[0][1])
+
+        alone = changes_current_alone(list(former)[-1], advance, by, day(clock))
+
+        now = list(period_commits([], "n0", by, day(clock)))[-1]
+        kept = {period: commit for period, commit in former.items() if period != now}
+        if alone:
+            assert current == kept | {now: "n0"}
+        told.append(alone)
+    assert 400 < sum(told) < 3600
+
+
+def date(chance: random.Random, clock: int) -> int | None:
+    """Date a commit as clocks do, right or wrong, or not at all."""
+    ago = chance.choice([0, 5 * DAY, 40 * DAY, 500 * DAY, -40 * DAY])
+    return None if chance.random() < 0.05 else clock - ago - chance.randrange(10 * DAY)
+
+
+def day(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
+
+
+def changes(commits: dict[str, str]) -> dict[str, str]:
+    """Leave out the periods whose commit is that of the period before."""
+    kept: dict[str, str] = {}
+    for period, commit in commits.items():
+        if not kept or list(kept.values())[-1] != commit:
+            kept[period] = commit
+    return kept
 
 
 def test_a_head_from_the_future_is_the_current_months():

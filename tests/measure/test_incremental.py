@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from measure import Figures, Options, Source, fetch, measure
+from measure.figures import Advance
 from tests.support.git_server import GitServer
 from tests.support.measuring import found, options
 from tests.support.oracle import Truth, ask
@@ -87,6 +88,8 @@ def follow(
     for _ in range(3):
         figures = measure(Source(url), replace(chosen, exclude_dirs=excluded), sums.head)
         increments += figures.since is not None
+        if figures.advance is not None:
+            assert figures.advance == find_advance(author.repo, figures)
         sums.take(figures)
         path = str(server.path(f"r{seed}"))
         generated = not chosen.exclude_generated
@@ -95,6 +98,16 @@ def follow(
         author.work()
         author.repo.push()
     return increments
+
+
+def find_advance(repo: RepoBuilder, figures: Figures) -> Advance | None:
+    """Ask git for the first parents between two heads."""
+    lines = repo.git("log", "--first-parent", "--format=%H %ct", figures.head_sha).decode().split()
+    names, dates = lines[::2], list(map(int, lines[1::2]))
+    if figures.since not in names:
+        return None
+    between = names.index(figures.since)
+    return Advance(min(dates[:between], default=None), dates[between])
 
 
 @pytest.mark.parametrize(

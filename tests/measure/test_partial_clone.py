@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from measure import Figures, Options, Source, blobs, measure
+import measure as measuring
+from measure import Figures, Options, Source, blobs, measure, measure_push
 from measure.git import Git, GitFailed
 from measure.trees import Pair
 from tests.support.git_server import GitServer
@@ -112,6 +113,40 @@ def test_a_push_fetches_and_counts_what_it_changed_alone(
     assert [name for _, name in counted] == [b"file7.py"]
     assert everything > 1_000_000
     assert sent < 60_000
+
+
+def test_a_push_takes_few_requests_and_an_unmoved_head_fewer(
+    repo: RepoBuilder,
+    git_server: GitServer,
+    chosen: Options,
+    counted: list[Pair],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    repo.commit({f"src/file{n}.py": f"x = {n}\n" for n in range(20)})
+    source = Source(repo.publish(git_server, "demo"))
+    first = measure(source, chosen)
+
+    def push() -> tuple[Figures | None, int]:
+        git_server.log.clear()
+        counted.clear()
+        found = measure_push(source, chosen, first.head_sha, first.file_counts)
+        return found, len(git_server.requests("demo"))
+
+    assert push() == (None, 3)
+    with monkeypatch.context() as many_files:
+        many_files.setattr(measuring, "FEW_FILES", 10)
+        assert push() == (None, 2)
+        repo.commit({"src/file7.py": "x = 7\ny = 8\n"})
+        repo.push()
+        figures, requests = push()
+        assert requests == 7
+
+    assert push() == (figures, 5)
+
+    assert figures is not None
+    assert figures.since == first.head_sha
+    assert [name for _, name in counted] == [b"file7.py"]
+    assert figures == again(source, chosen, first)
 
 
 def test_a_push_that_needs_a_checkout_gets_one(

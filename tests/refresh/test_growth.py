@@ -16,8 +16,9 @@ from sqlalchemy import select
 
 import cancel
 from config import GrowthMode
+from errors import Interrupted
 from models import Growth, Project, db
-from refresh import growth
+from refresh import figures, growth
 from refresh.background import start_growth
 from tests.support.client import projects, refresh
 from tests.support.redis_server import RedisServer
@@ -37,6 +38,10 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def _threads_end() -> Iterator[None]:
     yield
+    join_threads()
+
+
+def join_threads() -> None:
     for thread in threading.enumerate():
         if thread.name == "growth":
             thread.join(LIMIT)
@@ -79,6 +84,12 @@ def stored(app: Flask) -> dict[str, int]:
         return {row.month: row.loc for row in db.session.execute(query)}
 
 
+def rows(app: Flask) -> list[tuple[str, str, int, dict[str, int]]]:
+    with app.app_context():
+        found = db.session.scalars(select(Growth).order_by(Growth.month))
+        return [(each.month, each.sha, each.loc, each.languages) for each in found]
+
+
 @pytest.mark.dialect
 def test_growth_follows_a_refresh(client: FlaskClient, app: Flask, world: World, lines: Any):
     answer = refresh(client)
@@ -103,6 +114,100 @@ def test_a_push_adds_its_months(client: FlaskClient, app: Flask, world: World, l
     clones = world.clones()
     refresh(client)
     assert (world.clones(), stored(app)) == (clones, {"2023-01": 1, "2023-04": 3, "2023-05": 4})
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Set the clock by which growth has a current month."""
+
+    def set_to(now: datetime) -> None:
+        for module in (growth, figures):
+            monkeypatch.setattr(module, "utc_now", lambda: now.replace(tzinfo=UTC))
+
+    return set_to
+
+
+MAY, JULY, JANUARY = (datetime(2023, 5, 10), datetime(2023, 7, 4), datetime(2024, 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("mode", "pushed", "now", "needs_clone"),
+    [
+        ("month", [datetime(2023, 5, 9)], MAY, False),
+        ("month", [datetime(2023, 7, 2), datetime(2023, 7, 3)], JULY, False),
+        ("month", [datetime(2023, 6, 30), datetime(2023, 7, 3)], JULY, True),  # June has one, too
+        ("month", [datetime(2023, 3, 3)], MAY, True),  # dated before its parent
+        ("month", [datetime(2024, 1, 2)], JANUARY, False),
+        ("year", [datetime(2023, 3, 3)], MAY, False),
+        ("year", [datetime(2023, 6, 30), datetime(2023, 7, 3)], JULY, False),
+        ("year", [datetime(2024, 1, 2)], JANUARY, True),
+    ],
+)
+def test_a_push_of_the_current_month_needs_no_clone(
+    mode: str,
+    pushed: list[datetime],
+    now: datetime,
+    needs_clone: bool,
+    environment: dict[str, str],
+    request: pytest.FixtureRequest,
+    world: World,
+    set_clock: Callable[[datetime], None],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    environment["GROWTH"] = mode
+    client, app = (request.getfixturevalue(name) for name in ("client", "app"))
+    set_clock(datetime(2023, 5, 3))
+    refresh(client)
+    await_growth(app)
+    alpha = world.repositories["alpha"]
+    for number, when in enumerate(pushed, 1):
+        alpha.commit({"c.py": "c = 1\n" * number}, when=when.replace(tzinfo=UTC))
+    world.push("alpha")
+    set_clock(now)
+    with monkeypatch.context() as without_growth:
+        without_growth.setattr(growth, "measure_next", lambda _settings: False)
+        refresh(client)
+        join_threads()
+    assert is_complete(app) is not needs_clone
+
+    with app.app_context():
+        growth.measure_all(app.config["SETTINGS"])
+    added = rows(app)
+    with app.app_context():
+        db.session.scalars(select(Project)).one().growth_sha = None
+        db.session.execute(db.delete(Growth))
+        db.session.commit()
+        growth.measure_all(app.config["SETTINGS"])
+    assert rows(app) == added
+    assert added[-1][1:] == (alpha.head, 3 + len(pushed), {"Python": 3 + len(pushed)})
+
+
+def test_months_of_a_head_that_came_in_between_do_not_stay(
+    client: FlaskClient, app: Flask, world: World, monkeypatch: pytest.MonkeyPatch
+):
+    refresh(client)
+    await_growth(app)
+    complete = rows(app)
+    alpha = world.repositories["alpha"]
+    head = alpha.head
+    alpha.reset("HEAD~1")
+    alpha.commit({"b.py": "b = 1\n" * 9}, when=datetime(2023, 4, 1, tzinfo=UTC))
+    alpha.commit({"c.py": "c = 1\n"}, when=datetime(2023, 6, 1, tzinfo=UTC))
+    world.push("alpha")
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted("a refresh has begun")
+
+    with monkeypatch.context() as broken_off:
+        broken_off.setattr(growth, "_finish", interrupt)
+        refresh(client)
+        join_threads()
+    assert rows(app) != complete
+    alpha.reset(head)
+    world.push("alpha")
+    refresh(client)
+    await_growth(app)
+    assert rows(app) == complete
 
 
 def test_a_rewritten_history_is_done_anew(
@@ -245,7 +350,7 @@ def test_with_a_queue_it_is_the_workers(
         wait_until(lambda: len(world.git.fetches("alpha")) > before, LIMIT, "its growth hangs")
         service.post()
         assert service.wait_for_end()["status"] == "completed"
-        wait_until(lambda: "growth is left to be resumed" in service.logs(), LIMIT, "it is said")
+        wait_until(lambda: "growth is left to be carried on" in service.logs(), LIMIT, "it is said")
         await_growth(app)
         # Whatever was lost is put on the queue again.
         with app.app_context():

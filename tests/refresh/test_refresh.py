@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,10 +112,13 @@ def test_a_force_push_is_measured_again(client: FlaskClient, world: World):
     assert alpha["code_churn"] == world.churn("alpha")
 
 
-def test_a_push_to_another_branch_costs_no_clone(client: FlaskClient, world: World):
-    builder = world.add("alpha")
+def test_a_push_to_another_branch_fetches_no_file(client: FlaskClient, world: World):
+    builder = world.add("alpha", commits=0)
+    builder.commit({"large.bin": random.Random(1).randbytes(100_000)})
+    world.push("alpha")
     refresh(client)
-    clones = len(world.git.fetches("alpha"))
+    sent = world.git.bytes_sent("alpha")
+    requests = len(world.git.requests("alpha"))
     builder.branch("topic")
     builder.commit({"topic.py": "t = 1\n"})
     builder.checkout("main")
@@ -122,8 +126,12 @@ def test_a_push_to_another_branch_costs_no_clone(client: FlaskClient, world: Wor
 
     refresh(client)
 
-    assert len(world.git.fetches("alpha")) == clones
-    assert projects(client)["alpha"]["commits"] == 3
+    assert len(world.git.requests("alpha")) - requests <= 3
+    assert world.git.bytes_sent("alpha") - sent < 10_000
+    assert projects(client)["alpha"]["commits"] == 1
+    world.git.log.clear()
+    refresh(client)
+    assert world.git.requests("alpha") == []
 
 
 def test_switching_the_default_branch_measures_again(client: FlaskClient, world: World):
