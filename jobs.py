@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -198,7 +198,7 @@ def measure_growth_async() -> None:
         with background.giving_way(app, settings):
             growth.measure_next(settings)
     except Interrupted as error:
-        log.info("growth is left to be resumed: %s", error)
+        log.info("growth is left to be carried on: %s", error)
 
 
 def grow_here(settings: Settings) -> None:
@@ -252,16 +252,14 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
         if count is not None:
             observer.planned(_fetch(refresh_id))
             share = share_of(app, settings)
-            with _preloaded_cloc(settings, count):
+            with _preloaded_cloc(settings) if count else nullcontext():
                 Drain(app, settings, share, github, refresh_id, heartbeat, observer).run()
     closed = _close(refresh_id)
     return _fetch(refresh_id) if closed is None else closed
 
 
-def _preloaded_cloc(settings: Settings, count: int) -> AbstractContextManager[object]:
-    """Preload cloc for several counts; for a single one it does not pay."""
-    if count < 2:
-        return nullcontext()
+def _preloaded_cloc(settings: Settings) -> measure.PreloadedCloc:
+    """Have perl compile cloc while the first repositories are fetched."""
     return measure.PreloadedCloc(measuring.measure_options(settings))
 
 

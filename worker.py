@@ -160,8 +160,8 @@ def main() -> None:
             str(QueueUnavailable("REDIS_URL is not set: a worker needs Redis to get its jobs"))
         )
     start(app)
-    # Run here once, so that the forks need not run cloc for its version again.
-    measure.best_counter(measure_options(settings))
+    # Run here once, so that the forks need not run cloc and git for their versions again.
+    measure.warm_up(measure_options(settings))
     with app.app_context():
         db.engine.dispose()
     workers = settings.refresh_concurrency if arguments.pool else 1

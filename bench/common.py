@@ -25,11 +25,15 @@ spawn = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Cost:
-    """Hold seconds of the clock, CPU seconds of a process itself, and of what it has started."""
+    """Hold seconds of the clock, CPU seconds of a process itself, and of what it has started.
+
+    `programs` is how many programs it has started.
+    """
 
     wall: float
     own: float
     children: float
+    programs: int
 
     @property
     def cpu(self) -> float:
@@ -43,12 +47,25 @@ class Meter:
     def __init__(self) -> None:
         self._wall = time.perf_counter()
         self._own, self._children = _cpu()
+        self._programs = _programs
 
     def read(self) -> Cost:
         """Return the cost up to now."""
         own, children = _cpu()
         wall = time.perf_counter() - self._wall
-        return Cost(wall, own - self._own, children - self._children)
+        return Cost(wall, own - self._own, children - self._children, _programs - self._programs)
+
+
+_programs = 0
+
+
+def _count_program(event: str, _arguments: tuple[Any, ...]) -> None:
+    global _programs
+    if event == "subprocess.Popen":
+        _programs += 1
+
+
+sys.addaudithook(_count_program)
 
 
 def _cpu() -> tuple[float, float]:

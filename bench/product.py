@@ -47,13 +47,20 @@ def environment(api_url: str, token: str, database: str, **more: str) -> dict[st
 
 
 def start(settings: Mapping[str, str]) -> Flask:
-    """Import the product into this process, with a database ready for it."""
+    """Prepare this process as a worker prepares itself before it forks for a job.
+
+    Everything is imported, the database is ready, and the versions of git and cloc are known.
+    """
     os.environ.clear()
     os.environ.update(settings)
+    import github_api.source  # noqa: F401
+    import measure
     from app import app, prepare
+    from refresh.measuring import measure_options
 
     logging.getLogger().setLevel(logging.ERROR)
     prepare(app)
+    measure.warm_up(measure_options(app.config["SETTINGS"]))
     return app
 
 
@@ -78,6 +85,17 @@ def refresh_again(app: Flask, *, forced: bool = False) -> Refreshed:
     figures = {row.name: (row.commit_count, row.code_churn, row.loc) for row in rows}
     db.session.remove()
     return Refreshed(cost, peak_mb(), ended.total_repositories, _known(figures))
+
+
+def grow(settings: Mapping[str, str]) -> Cost:
+    """Measure the growth that is lacking in this process, which must be a new one."""
+    app = start(settings)
+    import jobs
+
+    with app.app_context():
+        meter = Meter()
+        jobs.grow_here(app.config["SETTINGS"])
+        return meter.read()
 
 
 def _known(figures: dict[str, Any]) -> dict[str, tuple[int, int, int]]:

@@ -84,34 +84,37 @@ class Drain:
         crash identifies the repository. Raises Interrupted when this process is asked to stop.
         """
         threads = min(self.share.threads, tasks.count_waiting(self.refresh_id))
-        while threads and self._side_by_side(threads) + self._measure_next(crashed=True):
-            pass
+        if not threads:
+            return
+        self._side_by_side(threads)
+        while self._measure_next(crashed=True):
+            self._side_by_side(threads)
 
-    def _side_by_side(self, threads: int) -> int:
-        """Measure the tasks without a crash in threads, and return their number."""
+    def _side_by_side(self, threads: int) -> None:
+        """Measure the tasks without a crash in threads."""
         if threads == 1:
-            return self._measure_all()
+            self._measure_all()
+            return
         with ThreadPoolExecutor(threads, thread_name_prefix="measure") as pool:
             running = [pool.submit(self._measure_in_thread) for _ in range(threads)]
             try:
-                return sum(each.result() for each in running)
+                for each in running:
+                    each.result()
             except BaseException:
                 self._stop.set()
                 raise
 
-    def _measure_in_thread(self) -> int:
+    def _measure_in_thread(self) -> None:
         with self.app.app_context():
             try:
-                return self._measure_all()
+                self._measure_all()
             except BaseException:
                 self._stop.set()
                 raise
 
-    def _measure_all(self) -> int:
-        count = 0
+    def _measure_all(self) -> None:
         while self._measure_next():
-            count += 1
-        return count
+            pass
 
     def _measure_next(self, *, crashed: bool = False) -> bool:
         """Measure the next repository, if there is one, and return whether there was."""

@@ -1,8 +1,8 @@
-"""Requested measurements: repositories that have changed according to GitHub's events.
+"""What is to be measured soon, because GitHub said that it has changed.
 
-An event adds a mark for its repository. A mark is served by the next refresh that lists the
+An event leaves a mark with its repository. A mark is served by the next refresh that lists the
 repository, and removed in the transaction of that listing, unless another event has changed it
-meanwhile. So any number of events cost one measurement now and one later.
+meanwhile. So any number of events cost one measurement at once and one later.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from models import (
 
 # Seconds. Read where they are used, so that a test can shorten them.
 MEASURE_AGAIN_AFTER = 60.0
-"""The least time between two measurements of a repository for events."""
+"""A repository that was measured for an event is not measured for the next one before this."""
 
 RETRY_AFTER = 300.0
-"""The time after which a request that GitHub could not answer is repeated."""
+"""What GitHub could not tell is asked for again after this."""
 
 Marks = Mapping[int, int]
-"""Marks by GitHub's ids."""
+"""GitHub's ids, and the mark of each."""
 
 
 def want(session: Session, github_id: int, *, forced: bool = False) -> None:
-    """Request the measurement of a repository, or of EVERYTHING."""
+    """Mark a repository, or EVERYTHING, as one to be measured."""
     mark = secrets.randbits(62)
     changed: dict[str, int] = {"mark": mark, "forced": True} if forced else {"mark": mark}
     values = {"github_id": github_id, "mark": mark, "forced": forced}
@@ -45,12 +45,12 @@ def want(session: Session, github_id: int, *, forced: bool = False) -> None:
 
 
 def want_everything(*, forced: bool) -> None:
-    """Request a full refresh as soon as the one under way has ended."""
+    """Ask for a full refresh as soon as the one under way has ended."""
     run_in_transaction(lambda session: want(session, EVERYTHING, forced=forced))
 
 
 def want_unfinished(session: Session, refresh_id: str) -> None:
-    """Request again the repositories that a refresh for events leaves unmeasured."""
+    """Mark what a refresh for events leaves unmeasured."""
     unfinished = session.scalars(
         select(RefreshTask.github_id)
         .join(RefreshJob, RefreshJob.id == RefreshTask.refresh_id)
@@ -65,12 +65,12 @@ def want_unfinished(session: Session, refresh_id: str) -> None:
 
 
 def forget_everything(session: Session) -> None:
-    """Remove the request for a full refresh."""
+    """Note that a full refresh is there."""
     session.execute(delete(WantedMeasurement).where(WantedMeasurement.github_id == EVERYTHING))
 
 
 def find_due() -> dict[int, WantedMeasurement]:
-    """Return the requests that are due, by GitHub's id."""
+    """Return what is to be measured now, by GitHub's id."""
 
     def find(session: Session) -> dict[int, WantedMeasurement]:
         due = select(WantedMeasurement).where(
@@ -82,24 +82,24 @@ def find_due() -> dict[int, WantedMeasurement]:
 
 
 def find_marks() -> Marks:
-    """Return the marks of all requests, due or not."""
+    """Return the marks of all that is to be measured, now or later."""
     return run_in_transaction(_marks)
 
 
 def is_waiting() -> bool:
-    """Return whether there is any request, due or not."""
+    """Return whether anything is to be measured, now or later."""
     return bool(find_marks())
 
 
 def find_changed(session: Session, since: Marks) -> set[int]:
-    """Return the ids whose marks have changed since other marks were read."""
+    """Return what has been marked since other marks were read."""
     return {
         github_id for github_id, mark in _marks(session).items() if since.get(github_id) != mark
     }
 
 
 def settle(session: Session, marks: Marks) -> None:
-    """Remove served marks, except those that later events have changed."""
+    """Remove marks that are served, those of later events apart."""
     for github_id, mark in marks.items():
         session.execute(
             update(WantedMeasurement)
@@ -115,7 +115,7 @@ def settle(session: Session, marks: Marks) -> None:
 
 
 def postpone(marks: Marks, seconds: float) -> None:
-    """Postpone requests by some seconds."""
+    """Leave marks for later."""
     run_in_transaction(
         lambda session: session.execute(
             update(WantedMeasurement)
@@ -127,7 +127,7 @@ def postpone(marks: Marks, seconds: float) -> None:
 
 
 def drop(marks: Marks) -> None:
-    """Remove requests that cannot be served."""
+    """Remove marks that cannot be served."""
     run_in_transaction(lambda session: settle(session, marks))
 
 
