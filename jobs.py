@@ -198,7 +198,7 @@ def measure_growth_async() -> None:
         with background.giving_way(app, settings):
             growth.measure_next(settings)
     except Interrupted as error:
-        log.info("growth is left to be carried on: %s", error)
+        log.info("growth is left to be resumed: %s", error)
 
 
 def grow_here(settings: Settings) -> None:

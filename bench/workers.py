@@ -26,7 +26,7 @@ from tests.support.redis_server import RedisServer
 
 ROOT = Path(__file__).resolve().parents[1]
 LATENCY = 0.2
-PATIENCE = 600
+TIME_LIMIT = 600
 PARTS = ("scale", "jobs", "listing")
 NOTHING = ("builtins.len", ("",))
 BARE = """
@@ -42,7 +42,7 @@ Worker(queues, connection=connection).work()
 
 @dataclass(frozen=True)
 class Listed:
-    """Hold what listing and enqueueing took: seconds, peak MB of the process, jobs on the queue."""
+    """The cost of listing and enqueueing: seconds, peak MB, jobs on the queue."""
 
     wall: float
     peak: float
@@ -75,7 +75,7 @@ def wait_for_workers(redis: Redis, count: int) -> None:
 
 
 def queue_refresh(settings: dict[str, str]) -> float:
-    """Ask for a refresh in this process, and return the seconds until the workers have ended it."""
+    """Request a refresh in this process, and return the seconds until the workers have ended it."""
     app = start(settings)
     import jobs
     from models import RefreshStatus
@@ -85,9 +85,9 @@ def queue_refresh(settings: dict[str, str]) -> float:
         meter = Meter()
         result = jobs.request_refresh(app.config["SETTINGS"], forced=True)
         while store.find_active() is not None:
-            if meter.read().wall > PATIENCE:
+            if meter.read().wall > TIME_LIMIT:
                 raise RuntimeError("the refresh does not end")
-            time.sleep(0.5)  # the rows tell when it ended; to ask more often would cost the workers
+            time.sleep(0.5)  # the rows have its end; polling more often slows the workers
         ended = store.find_refresh(result.refresh.id)
         if ended is None or ended.status != RefreshStatus.COMPLETED or ended.failures:
             raise RuntimeError(f"{ended}: {ended and (ended.error_message or ended.failures)}")
@@ -149,7 +149,7 @@ def _drain(queue: Queue) -> None:
 
 
 def report_jobs(settings: dict[str, str], folder: Path, redis: Redis) -> None:
-    """Print what a job costs in which there is nothing to do, and what RQ's own worker takes."""
+    """Print the cost of a job without work, and the same for RQ's own worker."""
     rows = []
     for count in (1, 2):
         with contextlib.ExitStack() as stack:
@@ -195,7 +195,7 @@ def list_and_enqueue(settings: dict[str, str]) -> Listed:
 
 
 class Asking:
-    """Ask a server for its projects ten times a second, as clients do, and note the delays."""
+    """A thread that requests a server's projects ten times a second, and records the delays."""
 
     def __init__(self, url: str) -> None:
         self.delays: list[float] = []

@@ -16,8 +16,8 @@ def upsert(
     values: Mapping[str, Any],
     changed: Mapping[str, Any],
 ) -> None:
-    """Insert a row, or change the row that has the same value in the column `key`."""
-    # Only the engine's own dialect is imported: PostgreSQL's is a tenth of a start on SQLite.
+    """Insert a row, or update the row with the same value in the column `key`."""
+    # Only the engine's dialect is imported: PostgreSQL's takes a tenth of a start on SQLite.
     dialect = import_module(f"sqlalchemy.dialects.{session.get_bind().dialect.name}")
     session.execute(
         dialect.insert(model)

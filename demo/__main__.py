@@ -25,6 +25,7 @@ from app import create_app, serve
 from config import Settings
 from database.types import utc_now
 from demo.account import serve_account
+from demo.history import DEVELOPER_ADDRESS
 from errors import ConfigError
 from refresh.running import signals_interrupt
 
@@ -61,6 +62,7 @@ def run_demo(folder: Path) -> None:
                 | {
                     "GITHUB_API_URL": api.url,
                     "GITHUB_ACCESS_TOKEN": api.token,
+                    "AUTHOR_EMAILS": DEVELOPER_ADDRESS,
                     "DATABASE_URL": f"sqlite:///{folder / 'demo.sqlite'}",
                 }
             )

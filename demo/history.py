@@ -14,7 +14,8 @@ from demo.writing import LANGUAGES, NOUNS, VERBS, Language
 from tests.support.fast_import import changes, data
 from tests.support.repos import run_git
 
-DEVELOPER: Final = "Demo Developer <demo@example.org>"
+DEVELOPER_ADDRESS: Final = "demo@example.org"
+DEVELOPER: Final = f"Demo Developer <{DEVELOPER_ADDRESS}>"
 GUEST: Final = "Helpful Guest <guest@example.org>"
 BY_A_GUEST: Final = 0.08
 WORKING_DAYS: Final = 5

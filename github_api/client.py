@@ -60,7 +60,7 @@ class Client:
         self._http = requests.Session()
         # A `.netrc` must not replace the token.
         self._http.auth = Requester.noopAuth
-        # Plain http is for loopback, where a proxy of the environment has no business.
+        # Plain http is for loopback, where no proxy of the environment may be used.
         self._http.trust_env = urlsplit(base_url).scheme == "https"
         for scheme in ("https://", "http://"):
             self._http.mount(scheme, DeadlineAdapter(pool_maxsize=_MAX_CONNECTIONS))
@@ -168,7 +168,7 @@ class Session:
 class _Connection:
     """A connection for PyGithub's requester: GETs to the API's own address, until a deadline.
 
-    Redirects are followed within that address alone, so that the token goes nowhere else.
+    Redirects are followed within that address only, so that the token is sent nowhere else.
     """
 
     def __init__(self, http: requests.Session, base_url: str, policy: RetryPolicy) -> None:

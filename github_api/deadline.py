@@ -22,7 +22,7 @@ _deadline: ContextVar[float] = ContextVar("deadline")
 
 @contextmanager
 def within(deadline: float) -> Iterator[None]:
-    """Raise TimeoutError in what this thread reads in the block after a monotonic time."""
+    """Raise TimeoutError for reads of this thread in the block after a monotonic time."""
     token = _deadline.set(deadline)
     try:
         yield

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from fnmatch import fnmatchcase
 
+from .answers import Answers
+
 BOT = b"[bot]"
-CACHED_AUTHORS = 100_000
 
 
 class Author(Enum):
@@ -28,15 +29,14 @@ class Authors:
     def __init__(self, patterns: Iterable[str] | None) -> None:
         self.knows_own = patterns is not None
         self._patterns = tuple(patterns or ())
-        self._known: dict[bytes, Author] = {}
+        self._known: Answers[Author] = Answers()
 
     def find(self, author: bytes) -> Author:
         """Return the kind of an author, given as address, line feed and name."""
         found = self._known.get(author)
         if found is None:
-            if len(self._known) >= CACHED_AUTHORS:
-                self._known.clear()
-            found = self._known[author] = self._find(author)
+            self._known.make_room()
+            found = self._known.remember(author, self._find(author))
         return found
 
     def _find(self, author: bytes) -> Author:

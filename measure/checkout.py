@@ -47,7 +47,7 @@ def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
     listing = Listing(git.folder / "files", git.folder / "attributes")
     excluded = folder_check(exclude_dirs)
     budget = CheckoutBudget(git.options.max_repo_mb)
-    # Of blobs that are not here each would be fetched for its size; fetch_all() checks theirs.
+    # Sizes of missing blobs would fetch each of them; fetch_all() checks these.
     sized = [] if git.lacks_blobs else ["-l"]
     records = git.stream(["ls-tree", "-r", *sized, "-z", "--full-tree", commit], git.folder)
     with (
@@ -76,7 +76,7 @@ def list_files(git: Git, commit: str, exclude_dirs: frozenset[str]) -> Listing:
 
 
 def _leave_out_generated(git: Git, listing: Listing) -> None:
-    """Take generated files, and links of such names, out of a listing."""
+    """Remove generated files, and links of such names, from a listing."""
     git.fetch_blobs(facts.split()[2] for facts, _ in _facts(listing.attributes))
     listing.generated = generated_files(git, listing.attributes)
     found = listing.generated.find([*(path for _, path in _facts(listing.files)), *listing.links])
@@ -84,7 +84,7 @@ def _leave_out_generated(git: Git, listing: Listing) -> None:
     with kept.open("wb") as file:
         for facts, path in _facts(listing.files):
             listing.excluded_files += path in found
-            # No counter counts one of these, and a checkout needs its rules.
+            # .gitattributes files stay: no counter counts them, and a checkout needs them.
             if path not in found or path.rpartition(b"/")[2] == b".gitattributes":
                 file.write(b"%s\t%s\0" % (facts, path))
     kept.replace(listing.files)
@@ -109,7 +109,7 @@ def check_out(git: Git, listing: Listing) -> None:
     for path, end in resolve_links(git, listing, files).items():
         place = git.tree / path.decode(errors="surrogateescape")
         target = b"../" * path.count(b"/") + end
-        with contextlib.suppress(OSError):  # two entries of one name, which only malice makes
+        with contextlib.suppress(OSError):  # two entries of one name, which only a forged tree has
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(target.decode(errors="surrogateescape"))
 

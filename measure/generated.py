@@ -1,15 +1,15 @@
 """Files that were not written by hand: vendored, generated, lock files and minified ones.
 
-One policy decides which of them lines of code and churn alike leave out, by the path alone, since
-a path is all that a checkout and a history both tell:
+One policy decides which of them are left out of lines of code and churn alike, by the path alone,
+which is all that a checkout and a history have in common:
 - what .gitattributes marks `linguist-vendored` or `linguist-generated` is left out;
-- what it marks by neither, but says not to be one of them (`-linguist-generated`,
-  `linguist-generated=false`), is kept, whatever its name;
-- of all else, lock files and minified files are left out, which are told by their names.
-Attributes are git's own answer for one commit's .gitattributes files.
+- otherwise, what it marks as neither (`-linguist-generated`, `linguist-generated=false`) is kept,
+  whatever its name;
+- otherwise, lock files and minified files are left out, by their names.
+Attributes are those of `git check-attr` for one commit's .gitattributes files.
 
-Linguist, which GitHub tells languages by, has the same attributes, and takes most of these names
-for generated, too (github-linguist/linguist, lib/linguist/generated.rb and vendor.yml).
+Linguist, GitHub's detection of languages, has the same attributes, and treats most of these names
+as generated, too (github-linguist/linguist, lib/linguist/generated.rb and vendor.yml).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from .git import Git, GitFailed
 
 ATTRIBUTES = ("linguist-vendored", "linguist-generated")
-PREFIX = "linguist-"  # what a .gitattributes file must hold to set one of these, by a macro as well
+PREFIX = "linguist-"  # in every .gitattributes file that sets one of these, by a macro as well
 UNSPECIFIED = b"unspecified"
 NO = frozenset({b"unset", b"false"})
 
@@ -68,24 +68,24 @@ LOCK_FILES = frozenset(
 MINIFIED = re.compile(rb"[.-]min\.(?:js|mjs|cjs|css)(?:\.map)?\Z")
 
 POLICY = (1, ATTRIBUTES, sorted(name.decode() for name in LOCK_FILES), MINIFIED.pattern.decode())
-"""All that the policy depends on, for the figures' fingerprint; the number stands for its rules."""
+"""All that the policy depends on, for the fingerprint; the number is the version of its rules."""
 
-BATCH_BYTES = 1 << 20  # of paths that git is asked about at a time
+BATCH_BYTES = 1 << 20  # of paths that are passed to git at a time
 
 
 @dataclass(frozen=True)
 class GeneratedFiles:
-    """Tell which paths the policy leaves out, by one commit's attributes.
+    """The policy with one commit's attributes.
 
-    `index` is a git index that holds the commit's .gitattributes files; None where none of them
-    sets an attribute of the policy, so that names decide alone.
+    `index` is a git index with the commit's .gitattributes files; None where none of them sets an
+    attribute of the policy, so that only names decide.
     """
 
     git: Git
     index: Path | None
 
     def find(self, paths: Iterable[bytes]) -> set[bytes]:
-        """Return those of some paths that are left out. Raises MeasureError."""
+        """Return the paths that are left out. Raises MeasureError."""
         paths = set(paths)
         found = {path for path in paths if _is_lock_or_minified(path)}
         if self.index is not None:
@@ -98,7 +98,7 @@ class GeneratedFiles:
         return found
 
     def _ask(self, paths: list[bytes], index: Path) -> Iterator[tuple[bytes, set[bytes]]]:
-        """Yield each path with the values that attributes of the policy have for it."""
+        """Yield each path with its values of the policy's attributes."""
         question = b"".join(b"%s\0" % path for path in paths)
         check = ["check-attr", "--cached", "--stdin", "-z", *ATTRIBUTES]
         answer = self.git.ask(check, question, index=index).split(b"\0")
@@ -108,17 +108,17 @@ class GeneratedFiles:
 
 
 def generated_files(git: Git, attributes: Path) -> GeneratedFiles:
-    """Return the policy under .gitattributes files that are here, given as Listing lists them."""
+    """Return the policy with the .gitattributes files of a Listing."""
     if not attributes.stat().st_size:
         return GeneratedFiles(git, None)
     index = git.folder / "linguist.index"
-    index.unlink(missing_ok=True)  # else another commit's files would stay
+    index.unlink(missing_ok=True)  # or another commit's files would stay
     git.write(["update-index", "-z", "--index-info"], git.folder, index, attributes)
     return GeneratedFiles(git, index if _mention(git, index, PREFIX) else None)
 
 
 def _mention(git: Git, index: Path, word: str) -> bool:
-    """Tell whether one of the files of an index holds a word."""
+    """Return whether one of the files of an index contains a word."""
     try:
         git.ask(["grep", "--cached", "--quiet", "--text", "--fixed-strings", word], index=index)
     except GitFailed as error:
@@ -134,14 +134,14 @@ def _is_lock_or_minified(path: bytes) -> bool:
 
 
 def _can_have_attributes(path: bytes) -> bool:
-    """Tell whether git would take a path for one within a repository; only malice makes others."""
+    """Return whether git accepts a path as one within a repository; only forged ones are not."""
     return {b"", b".", b".."}.isdisjoint(path.split(b"/"))
 
 
 def _batches(paths: Iterable[bytes]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     size = 0
-    for path in sorted(paths):  # by folders, whose attributes git reads once when they change
+    for path in sorted(paths):  # by folder: git reads a folder's attributes whenever it changes
         batch.append(path)
         size += len(path)
         if size >= BATCH_BYTES:

@@ -20,6 +20,7 @@ from itertools import chain
 
 from errors import MeasureError
 
+from .answers import Answers
 from .authors import Author, Authors
 from .figures import Day, History, Own
 from .generated import GeneratedFiles
@@ -28,10 +29,7 @@ FORMAT = "--format=@%ct%n%aE%n%aN"
 EPOCH = date(1970, 1, 1)
 LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z, the last that datetime holds
 SECONDS_OF_A_DAY = 86400
-CACHED_FOLDERS = 100_000
-CACHED_BYTES = 16 << 20  # of paths, with what Python adds to them
-PATH_COST = 100  # bytes that Python adds to a path, about
-LEARNED_AT_A_TIME = 1 << 20  # bytes of a history whose paths are asked about together
+LEARNED_AT_A_TIME = 1 << 20  # bytes of a history whose paths are checked together
 LONGEST_TEXT = 4 << 20  # bytes; the names in a tree may be of any length
 
 
@@ -238,20 +236,17 @@ def _join(chunks: Iterable[bytes], least: int) -> Iterator[bytes]:
 
 @dataclass
 class _Judge:
-    """Tell which paths of a history are left out, having asked about many of them at a time."""
+    """Decides which paths of a history are left out, for many of them at a time."""
 
     folder: Callable[[bytes], bool] | None
     generated: GeneratedFiles
-    known: dict[bytes, bool] = field(default_factory=dict)
-    held: int = 0
+    known: Answers[bool] = field(default_factory=Answers)
 
     def learn(self, pieces: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
-        """Yield pieces of a history as they are, the paths of each known from then on."""
+        """Yield pieces of a history unchanged; is_excluded() knows the paths of the last one."""
         names = 0  # of a renamed file, still to come
         for piece in pieces:
-            if self.held > CACHED_BYTES:
-                self.known.clear()
-                self.held = 0
+            self.known.make_room()
             new: set[bytes] = set()
             for text in piece:
                 if names:
@@ -271,28 +266,27 @@ class _Judge:
         folder = self.folder
         asked = paths if folder is None else {path for path in paths if not folder(path)}
         found = self.generated.find(asked)
-        self.known |= {path: path not in asked or path in found for path in paths}
-        self.held += sum(len(path) + PATH_COST for path in paths)
+        for path in paths:
+            self.known.remember(path, path not in asked or path in found)
 
     def is_excluded(self, path: bytes) -> bool:
-        """Tell whether a path of the piece that was yielded last is left out."""
+        """Return whether a path of the last yielded piece is left out."""
         return self.known[path]
 
 
 def folder_check(exclude_dirs: frozenset[str]) -> Callable[[bytes], bool] | None:
-    """Return a question for paths: is one of the folders on the way to it left out?"""
+    """Return a function that tells whether a path is in an excluded folder."""
     names = {name.encode(errors="surrogateescape") for name in exclude_dirs}
     if not names:
         return None
-    known: dict[bytes, bool] = {}
+    known: Answers[bool] = Answers()
 
     def excluded(path: bytes) -> bool:
         folder = path.rpartition(b"/")[0]
         answer = known.get(folder)
         if answer is None:
-            if len(known) >= CACHED_FOLDERS:
-                known.clear()
-            answer = known[folder] = not names.isdisjoint(folder.split(b"/"))
+            known.make_room()
+            answer = known.remember(folder, not names.isdisjoint(folder.split(b"/")))
         return answer
 
     return excluded

@@ -1,4 +1,4 @@
-"""The history of a clone, read by one git, or by two at once when it is long."""
+"""Reading the history of a clone with one git process, or with two when it is long."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .history import FORMAT, add_histories, read_history
 from .together import run_concurrently
 
 SPLIT_FROM = 8000
-"""Commits from which two read at once: together they take about 0.6 of the time and 1.15 of the
-work of one, so it pays for what is long enough to be waited for when all else is done."""
+"""Commits from which two processes read: they take about 0.6 of the time and 1.15 of the CPU
+seconds of one, which pays for a history so long that the others are done before it."""
 
 WORK_TREE = "attributes-tree"
 INDEXED_OBJECT = 28  # bytes for each object in a pack's index, at least
@@ -76,11 +76,11 @@ def _may_be_long(git: Git) -> bool:
     """Return whether the size of the packs' indexes suggests a long history."""
     indexes = (git.repository / "objects" / "pack").glob("*.idx")
     objects = sum(index.stat().st_size for index in indexes) // INDEXED_OBJECT
-    return objects >= 2 * SPLIT_FROM  # a commit seldom comes without a new folder
+    return objects >= 2 * SPLIT_FROM  # nearly every commit has a new tree
 
 
 def _deal_out(git: Git, commits: Iterable[str], shares: int) -> tuple[list[Path], int]:
-    """Write commits' names to so many files by turns; return these and the number of commits."""
+    """Distribute commits to so many files; return these and the number of commits."""
     paths = [git.folder / f"commits-{share}" for share in range(shares)]
     number = 0
     with contextlib.ExitStack() as stack:

@@ -38,6 +38,7 @@ in a checkout on this system.
 """
 
 LONGEST_ATTRIBUTES = 1 << 20  # bytes of a .gitattributes file that are read
+HELD_ATTRIBUTES = 16  # such files that are held in memory at a time
 MOST_FILES = 500_000  # files of one commit, which are in memory
 
 
@@ -62,10 +63,11 @@ class AttributesCheck:
 
     def any_alters(self, blobs: set[bytes]) -> bool:
         """Return whether one of these blobs, as a .gitattributes file, changes a checkout."""
-        new = blobs - self.known.keys()
-        if new:
-            found = contents(self.git, new, LONGEST_ATTRIBUTES)
-            for blob in new:
+        new = sorted(blobs - self.known.keys())
+        for start in range(0, len(new), HELD_ATTRIBUTES):
+            batch = new[start : start + HELD_ATTRIBUTES]
+            found = contents(self.git, batch, LONGEST_ATTRIBUTES)
+            for blob in batch:
                 self.known[blob] = blob not in found or bool(ALTERING.search(found[blob]))
         return any(self.known[blob] for blob in blobs)
 

@@ -1,4 +1,4 @@
-"""Growth behind the refreshes: on the lower queue, or where there is none, in a thread."""
+"""Growth after refreshes: on the queue of lower priority, or without Redis in a thread."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ log = logging.getLogger(__name__)
 
 NICENESS = 10
 LOOK_EVERY = 1.0
-"""Seconds between two looks for a refresh that needs the worker."""
+"""Seconds between two checks for a refresh that needs the worker."""
 
 _lock = threading.Lock()
 _running = False
-_wanted = False
+_requested = False
 
 
 def enqueue_growth(settings: Settings) -> None:
-    """Put the growth that is lacking on the lower queue. Raises QueueUnavailable."""
+    """Enqueue a job for each project that lacks growth. Raises QueueUnavailable."""
     lacking = growth.count_lacking(settings)
     if lacking:
         queue.enqueue_growth(settings, lacking)
 
 
 def grow_behind(app: Flask, settings: Settings) -> None:
-    """Have the growth that is lacking measured in a thread, unless there is a queue."""
+    """Measure missing growth in a thread, unless there is a queue."""
     if growth.count_lacking(settings) and not is_reachable(settings):
         start_growth(app, settings)
 
 
 def start_growth(app: Flask, settings: Settings) -> None:
-    """Measure growth in a thread, unless one does already; the process's end waits for it.
+    """Start the thread that measures growth, unless it runs; the process's end waits for it.
 
-    cancel.stop_all() ends it, and what it has saved stays.
+    cancel.stop_all() ends it; saved months stay.
     """
-    global _running, _wanted
+    global _running, _requested
     with _lock:
-        _wanted = True
+        _requested = True
         if not _running:
             _running = True
             threading.Thread(target=_run, args=(app, settings), name="growth").start()
@@ -58,21 +58,21 @@ def start_growth(app: Flask, settings: Settings) -> None:
 def _run(app: Flask, settings: Settings) -> None:
     global _running
     _lower_priority()
-    while _take_wish():
+    while _take_request():
         with app.app_context():
             try:
                 growth.measure_all(settings)
             except Interrupted as error:
-                log.info("growth is left to be carried on: %s", error)
+                log.info("growth is left to be resumed: %s", error)
             except SQLAlchemyError as error:
-                log.warning("growth is left to be carried on: %s", type(error).__name__)
+                log.warning("growth is left to be resumed: %s", type(error).__name__)
 
 
-def _take_wish() -> bool:
-    """Tell whether growth was asked for since the last call; the thread ends where it was not."""
-    global _running, _wanted
+def _take_request() -> bool:
+    """Return whether growth was requested since the last call; if not, the thread ends."""
+    global _running, _requested
     with _lock:
-        _running, _wanted = _wanted, False
+        _running, _requested = _requested, False
         return _running
 
 
@@ -80,7 +80,7 @@ def _take_wish() -> bool:
 def giving_way(app: Flask, settings: Settings) -> Iterator[None]:
     """End this process's programs when its worker is needed for a refresh.
 
-    For a process that does nothing else.
+    Only for a process that runs nothing else.
     """
     _lower_priority()
     done = threading.Event()
@@ -103,6 +103,6 @@ def giving_way(app: Flask, settings: Settings) -> Iterator[None]:
 
 
 def _lower_priority() -> None:
-    """Let figures go first; on Linux this is the thread's alone, and its programs'."""
+    """Lower the priority of this thread and its programs (Linux)."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

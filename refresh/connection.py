@@ -1,4 +1,4 @@
-"""Redis: whether it answers, and how requests and workers connect to it."""
+"""Connections to Redis, for requests and for workers, and whether it answers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from config import Settings
 
 
 def fail_fast_options(url: str) -> dict[str, Any]:
-    """Give what a connection for a request needs: it gives up after a second, frozen or not."""
+    """Return the options of a connection for a request: a timeout of a second, no retries."""
     return _options(url, timeout=1.0, retry=Retry(NoBackoff(), 0))
 
 
 def connect_worker(url: str) -> Redis:
-    """Open a connection for a worker: it rides out an outage of half a minute."""
+    """Open a connection for a worker, which retries during an outage of half a minute."""
     retry = Retry(ExponentialBackoff(cap=5, base=0.1), 12)
     return Redis.from_url(url, **_options(url, timeout=None, retry=retry))
 
 
 def is_reachable(settings: Settings) -> bool:
-    """Tell whether Redis is configured and answers."""
+    """Return whether Redis is configured and answers."""
     if settings.redis_url is None:
         return False
     try:
@@ -46,7 +46,7 @@ def _options(url: str, timeout: float | None, retry: Retry) -> dict[str, Any]:
         "health_check_interval": 30,
     }
     if urlsplit(url).scheme == "rediss":
-        # Heroku's Redis presents a certificate that it signed itself.
+        # Heroku's Redis has a self-signed certificate.
         options["ssl_cert_reqs"] = ssl.CERT_NONE
         options["ssl_check_hostname"] = False
     return options

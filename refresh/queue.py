@@ -1,4 +1,4 @@
-"""RQ's queues and the jobs that are put on them."""
+"""RQ's queues and their jobs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from refresh.connection import fail_fast_options
 
 NAME = "default"
 GROWTH_NAME = "growth"
-"""The queue of what may wait: a worker takes from it when the other one is empty."""
+"""The queue of lower priority: a worker takes from it when the other one is empty."""
 
 FAILURES_KEPT = 3600
 BULK = 500
 CLAIM_FOR = 600.0
-"""Seconds after which a job claims nothing more, and leaves what is left to the next one."""
+"""Seconds after which a job claims no more repositories and leaves them to the next one."""
 
 
 def enqueue_listing(settings: Settings, refresh_id: str) -> None:
@@ -40,9 +40,9 @@ def enqueue_listing(settings: Settings, refresh_id: str) -> None:
 
 
 def enqueue_wanted(settings: Settings) -> None:
-    """Open the refresh that is wanted, if there is one, and put its first job on the queue.
+    """Open the refresh for requested measurements, if any is due, and enqueue its first job.
 
-    Raises QueueUnavailable as above; the refresh waits to be carried on then.
+    Raises QueueUnavailable as above; the refresh waits to be resumed then.
     """
     refresh = store.open_wanted()
     if refresh is not None:
@@ -50,13 +50,13 @@ def enqueue_wanted(settings: Settings) -> None:
 
 
 def enqueue_measuring(settings: Settings, refresh_id: str, count: int, threads: int) -> None:
-    """Put jobs on the queue that measure ``count`` repositories, so many at once in each.
+    """Put jobs on the queue that measure ``count`` repositories, ``threads`` at once in each.
 
-    A job claims repositories for as long as there are any, but no longer than CLAIM_FOR; so that
-    other machines get their part, there is one for every ``threads`` of them.
+    A job claims repositories until none is left, but no longer than CLAIM_FOR. There is one job for
+    every ``threads`` repositories, so that all machines take part.
     Raises QueueUnavailable as above; some of the jobs may be on the queue then.
     """
-    # Those that a job has claimed last may have to wait for each other's count.
+    # The repositories that a job claims last may wait for each other's counts.
     longest = threads * (settings.clone_timeout + 3 * settings.measure_timeout)
     timeout = math.ceil(CLAIM_FOR) + longest + 300
     jobs = math.ceil(count / threads)
@@ -92,7 +92,7 @@ def count_waiting(settings: Settings, name: str = NAME) -> int:
 
 
 class _queue:
-    """Open the queue for a ``with`` block and turn Redis's errors into QueueUnavailable."""
+    """Open a queue for a ``with`` block, and turn Redis's errors into QueueUnavailable."""
 
     def __init__(self, settings: Settings, name: str = NAME) -> None:
         self._name = name

@@ -1,7 +1,7 @@
 """RQ's worker, which runs jobs in the app's context.
 
 Flask-RQ 1.0 starts a new interpreter for every job and cannot be given a prepared connection; this
-worker forks from a process that has imported the app already, and binds the context in the fork.
+worker forks from a process that has imported the app, and enters the app's context in the fork.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from refresh.queue import GROWTH_NAME, NAME
 
 
 class ContextWorker(Worker):
-    """Run each job in a fork of this process, inside the app's context.
+    """A worker that runs each job in a fork of this process, inside the app's context.
 
-    On SIGTERM, which Heroku sends to every process of a dyno, the horse stops its programs and
-    hands its repository back, instead of letting it fail.
+    On SIGTERM, which Heroku sends to every process of a dyno, the work-horse stops its programs and
+    releases its repository instead of recording a failure.
     """
 
     def __init__(self, app: Flask, queues: Sequence[Queue], **options: Any) -> None:
@@ -43,19 +43,19 @@ class ContextWorker(Worker):
         os._exit(0)
 
     def setup_work_horse_signals(self) -> None:
-        """Take SIGTERM as the wish to stop; a Ctrl-C is the worker's to pass on."""
+        """Handle SIGTERM as a request to stop; on a Ctrl-C the worker sends one."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, _stop_programs)
 
     def handle_warm_shutdown_request(self) -> None:
-        """Pass the wish to stop on to the horse."""
+        """Pass the request to stop on to the work-horse."""
         super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
         if self.horse_pid:
             self.kill_horse(signal.SIGTERM)
 
 
 def make_worker(app: Flask, settings: Settings) -> ContextWorker:
-    """Make a worker for both queues."""
+    """Return a worker for both queues."""
     if settings.redis_url is None:
         raise QueueUnavailable("REDIS_URL is not set: a worker needs Redis")
     connection = connect_worker(settings.redis_url)

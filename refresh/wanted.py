@@ -1,8 +1,8 @@
-"""What is to be measured soon, because GitHub said that it has changed.
+"""Requested measurements: repositories that have changed according to GitHub's events.
 
-An event leaves a mark with its repository. A mark is served by the next refresh that lists the
+An event adds a mark for its repository. A mark is served by the next refresh that lists the
 repository, and removed in the transaction of that listing, unless another event has changed it
-meanwhile. So any number of events cost one measurement at once and one later.
+meanwhile. So any number of events cost one measurement now and one later.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from models import (
 
 # Seconds. Read where they are used, so that a test can shorten them.
 MEASURE_AGAIN_AFTER = 60.0
-"""A repository that was measured for an event is not measured for the next one before this."""
+"""The least time between two measurements of a repository for events."""
 
 RETRY_AFTER = 300.0
-"""What GitHub could not tell is asked for again after this."""
+"""The time after which a request that GitHub could not answer is repeated."""
 
 Marks = Mapping[int, int]
-"""GitHub's ids, and the mark of each."""
+"""Marks by GitHub's ids."""
 
 
 def want(session: Session, github_id: int, *, forced: bool = False) -> None:
-    """Mark a repository, or EVERYTHING, as one to be measured."""
+    """Request the measurement of a repository, or of EVERYTHING."""
     mark = secrets.randbits(62)
     changed: dict[str, int] = {"mark": mark, "forced": True} if forced else {"mark": mark}
     values = {"github_id": github_id, "mark": mark, "forced": forced}
@@ -45,12 +45,12 @@ def want(session: Session, github_id: int, *, forced: bool = False) -> None:
 
 
 def want_everything(*, forced: bool) -> None:
-    """Ask for a full refresh as soon as the one under way has ended."""
+    """Request a full refresh as soon as the one under way has ended."""
     run_in_transaction(lambda session: want(session, EVERYTHING, forced=forced))
 
 
 def want_unfinished(session: Session, refresh_id: str) -> None:
-    """Mark what a refresh for events leaves unmeasured."""
+    """Request again the repositories that a refresh for events leaves unmeasured."""
     unfinished = session.scalars(
         select(RefreshTask.github_id)
         .join(RefreshJob, RefreshJob.id == RefreshTask.refresh_id)
@@ -65,12 +65,12 @@ def want_unfinished(session: Session, refresh_id: str) -> None:
 
 
 def forget_everything(session: Session) -> None:
-    """Note that a full refresh is there."""
+    """Remove the request for a full refresh."""
     session.execute(delete(WantedMeasurement).where(WantedMeasurement.github_id == EVERYTHING))
 
 
 def find_due() -> dict[int, WantedMeasurement]:
-    """Return what is to be measured now, by GitHub's id."""
+    """Return the requests that are due, by GitHub's id."""
 
     def find(session: Session) -> dict[int, WantedMeasurement]:
         due = select(WantedMeasurement).where(
@@ -82,24 +82,24 @@ def find_due() -> dict[int, WantedMeasurement]:
 
 
 def find_marks() -> Marks:
-    """Return the marks of all that is to be measured, now or later."""
+    """Return the marks of all requests, due or not."""
     return run_in_transaction(_marks)
 
 
 def is_waiting() -> bool:
-    """Return whether anything is to be measured, now or later."""
+    """Return whether there is any request, due or not."""
     return bool(find_marks())
 
 
 def find_changed(session: Session, since: Marks) -> set[int]:
-    """Return what has been marked since other marks were read."""
+    """Return the ids whose marks have changed since other marks were read."""
     return {
         github_id for github_id, mark in _marks(session).items() if since.get(github_id) != mark
     }
 
 
 def settle(session: Session, marks: Marks) -> None:
-    """Remove marks that are served, those of later events apart."""
+    """Remove served marks, except those that later events have changed."""
     for github_id, mark in marks.items():
         session.execute(
             update(WantedMeasurement)
@@ -115,7 +115,7 @@ def settle(session: Session, marks: Marks) -> None:
 
 
 def postpone(marks: Marks, seconds: float) -> None:
-    """Leave marks for later."""
+    """Postpone requests by some seconds."""
     run_in_transaction(
         lambda session: session.execute(
             update(WantedMeasurement)
@@ -127,7 +127,7 @@ def postpone(marks: Marks, seconds: float) -> None:
 
 
 def drop(marks: Marks) -> None:
-    """Remove marks that cannot be served."""
+    """Remove requests that cannot be served."""
     run_in_transaction(lambda session: settle(session, marks))
 
 

@@ -1,4 +1,4 @@
-"""The listing of a refresh that is about single repositories: each is asked for by GitHub's id."""
+"""The listing of a refresh of single repositories, each requested by GitHub's id."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def list_wanted(settings: Settings, github: GitHub, refresh_id: str, attempt: int) -> int:
     """Turn the repositories that are due into tasks, and return how many there are.
 
-    Where GitHub cannot be asked, they are wanted later; where it refuses the token, no more.
+    Where GitHub does not answer, the requests are postponed; where it refuses the token, dropped.
     """
     marks = {
         github_id: row.mark

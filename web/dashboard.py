@@ -39,7 +39,6 @@ PAGE_POLICY: Final = (
 POLICY: Final = f"{PAGE_POLICY}; frame-ancestors 'none'"
 STYLE_SHEETS: Final = ("theme-light.css", "design.css", "charts.css", "languages.css", "page.css")
 SCRIPTS: Final = ("times.js", "table.js", "embed.js", "refresh.js")
-NARROW: Final = 328
 YEARS_OFFERED: Final = 30
 GROWTH_BY: Final = ("language", "project")
 
@@ -90,9 +89,7 @@ def _pictures(conditions: Sequence[ColumnElement[bool]]) -> dict[str, Any]:
         "year": year,
         "years": activity.fetch_years(conditions)[:YEARS_OFFERED],
         "calendar": charts.calendar(days, first, last),
-        "languages_wide": language_bar(languages),
-        "languages_narrow": language_bar(languages, width=NARROW),
-        "has_languages": bool(languages),
+        "language_picture": language_bar(languages),
     }
 
 
@@ -115,10 +112,8 @@ def _growth_by_language(conditions: Sequence[ColumnElement[bool]]) -> list[chart
 def _draw_growth(
     periods: Sequence[charts.Period], draw: Callable[..., charts.Picture]
 ) -> dict[str, Any]:
-    """Draw growth in both widths; a single month is not drawn."""
-    if len(periods) < 2:
-        return {"growth_wide": None}
-    return {"growth_wide": draw(periods), "growth_narrow": draw(periods, width=NARROW)}
+    """Draw growth; a single month is not drawn."""
+    return {"growth_picture": draw(periods) if len(periods) > 1 else None}
 
 
 def _not_found() -> ResponseReturnValue:

@@ -91,7 +91,8 @@ def authors_in_words(mode: PrivateMode) -> str | None:
     """Return a sentence on how many commits are one's own and how many are bots', if known."""
     found = rollup.compute(mode)
     said = []
-    if found["own_commits"] is not None:
+    # None at all are those of an account whose commits have other addresses than GitHub's.
+    if found["own_commits"]:
         days, lines = count(found["own_active_days"], "day"), count(found["own_churn"], "line")
         own = count(found["own_commits"], "own commit")
         said.append(f"{own} on {days} with {lines} of churn")

@@ -1,4 +1,4 @@
-"""POST /api/refresh. Only a process that is asked for a refresh imports what a refresh needs."""
+"""POST /api/refresh, in a module of its own, which imports what a refresh needs."""
 
 from __future__ import annotations
 

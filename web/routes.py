@@ -1,7 +1,7 @@
-"""Every route and its view.
+"""The table of routes and their views.
 
-A view's module is imported when the view is first called, so that a process that answers no request
-loads no view.
+A view's module is imported when the view is first called, so that a process that answers no
+requests loads no views.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def register_routes(app: Flask) -> None:
             endpoint = path.partition(":")[2]
             blueprint.add_url_rule(rule, endpoint, _imported(path), methods=[method])
         if group == "embeds":
-            # Where a picture is embedded, only a picture can show the error.
+            # Where a picture is embedded, the error has to be a picture, too.
             show = _imported("web.embeds:say_what_is_wrong")
             blueprint.register_error_handler(BadParameter, show)
         app.register_blueprint(blueprint)
@@ -75,7 +75,7 @@ def register_routes(app: Flask) -> None:
 
 
 def import_readers() -> None:
-    """Import the views of all GET routes, in a server that is about to fork its processes."""
+    """Import the views of all GET routes; for a server that is about to fork."""
     for routes in ROUTES.values():
         for route, path in routes.items():
             if route.startswith("GET "):
@@ -84,11 +84,11 @@ def import_readers() -> None:
 
 @cache
 def _imported(path: str) -> Callable[..., Any]:
-    """Return a function that imports the one at a path when it is called."""
+    """Return a view that imports the one at a dotted path when it is first called."""
 
     def call(*arguments: Any, **options: Any) -> Any:
         return resolve_name(path)(*arguments, **options)
 
-    # Flask-Limiter identifies views by these.
+    # Flask-Limiter identifies a view by these attributes.
     call.__module__, _, call.__qualname__ = path.partition(":")
     return call

@@ -212,7 +212,7 @@ def test_the_fingerprint_holds_the_policy_and_stays_as_it_was_without(
     (tmp_path / "git").write_text("#!/bin/sh\necho git version 2.39.5\n")
     (tmp_path / "git").chmod(0o755)
     plain = options(tmp_path / "s", search_path=str(tmp_path), exclude_dirs=frozenset({"dist"}))
-    # What the release before the policy wrote: figures of then are not measured again.
+    # The fingerprint of the release before the policy: its figures are not measured again.
     assert fingerprint("cloc 1.96", plain) == "522a56b771e1431a"
     chosen = replace(plain, exclude_generated=True)
     words = {fingerprint("cloc 1.96", each) for each in (plain, chosen)}
@@ -248,12 +248,12 @@ def test_a_rename_over_a_border_counts_its_changed_lines_where_its_new_name_coun
         assert (figures.since is not None) is since
         return figures.history.churn - (0 if since else before)
 
-    # Into the folder: nothing, not even that its lines are gone.
+    # Moved into the folder: nothing, not even deleted lines.
     repo.rename("a.py", f"{folder}a.py", {f"{folder}a.py": text + "more = 1\n"})
     assert churn() == 0
-    # Out of it: the lines that changed with the move, as for any other rename.
+    # Moved out of it: the lines that changed with the move, as for any rename.
     repo.rename(f"{folder}b.py", "b.py", {"b.py": text + text + "more = 1\n"})
     assert churn() == 1
-    # Rewritten on the way, it is no rename to git: all of its lines are new where they count.
+    # Rewritten in the move, it is no rename for git: all of its lines are new.
     repo.commit({f"{folder}a.py": None, "c.py": "".join(f"{n}\n" for n in range(7))})
     assert churn() == 1 + 7

@@ -161,6 +161,31 @@ def test_what_more_than_blobs_and_names_decides_is_counted_whole(
         assert read_tree(git, plain, AttributesCheck(git)) is not None
 
 
+def test_of_many_large_attributes_few_are_held_at_a_time(
+    repo: RepoBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    text = b"# %s\n" % (b"note " * 100_000)
+    repo.commit({f"{n}/.gitattributes": b"# %d\n" % n + text for n in range(100)})
+    repo.commit({"zz/.gitattributes": b"*.py eol=crlf\n"})
+    answers = []
+    ask = Git.ask
+
+    def record(git, *arguments, **named):
+        answers.append(ask(git, *arguments, **named))
+        return answers[-1]
+
+    monkeypatch.setattr(Git, "ask", record)
+    with cloned(repo, options(tmp_path / "scratch")) as git:
+        altering = list_files(git, "HEAD", frozenset())
+        altering.files = altering.files.rename(tmp_path / "altering")
+        plain = list_files(git, "HEAD~1", frozenset())
+        check = AttributesCheck(git)
+        assert read_tree(git, plain, check) is not None
+        assert read_tree(git, altering, check) is None
+
+    assert max(map(len, answers)) < 20 << 20
+
+
 @pytest.mark.needs_cloc
 def test_copies_that_a_checkout_makes_different_both_count(repo: RepoBuilder, tmp_path: Path):
     same = "# $Id$\nvalue = 1\n"

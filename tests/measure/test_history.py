@@ -87,13 +87,28 @@ def a_million_lines() -> Iterator[bytes]:
         )
 
 
-def test_memory_does_not_grow_with_the_history():
+def long_names() -> Iterator[bytes]:
+    """Yield commits with authors and folders of half a megabyte, of which no two are alike."""
+    for number in range(300):
+        long = b"%d" % number + b"x" * 500_000
+        yield b"@1\n%s@example.org\nAda\0\n1\t2\t%s/f.py\0" % (long, long)
+
+
+@pytest.mark.parametrize(
+    ("lines", "commits", "most_kb"),
+    [("a_million_lines", 10_000, 40_000), ("long_names", 300, 120_000)],
+)
+@pytest.mark.parametrize("generated", ["None", "GeneratedFiles(None, None)"])
+def test_memory_does_not_grow_with_the_history(
+    lines: str, commits: int, most_kb: int, generated: str
+):
     script = (
-        "import resource; from measure.history import read_history\n"
-        "from tests.measure.test_history import a_million_lines\n"
+        "import resource; from measure.authors import Authors\n"
+        "from measure.generated import GeneratedFiles; from measure.history import read_history\n"
+        f"from tests.measure.test_history import {lines}\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "history = read_history(a_million_lines(), frozenset({'dist'}))\n"
-        "assert history.commits == 10_000, history.commits\n"
+        f"known = (frozenset({{'dist'}}), Authors(['a@b']), {generated})\n"
+        f"assert read_history({lines}(), *known).commits == {commits}\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     done = subprocess.run(
@@ -104,4 +119,4 @@ def test_memory_does_not_grow_with_the_history():
         check=True,
     )
 
-    assert int(done.stdout) < 40_000  # kilobytes
+    assert int(done.stdout) < most_kb

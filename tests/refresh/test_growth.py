@@ -350,7 +350,7 @@ def test_with_a_queue_it_is_the_workers(
         wait_until(lambda: len(world.git.fetches("alpha")) > before, LIMIT, "its growth hangs")
         service.post()
         assert service.wait_for_end()["status"] == "completed"
-        wait_until(lambda: "growth is left to be carried on" in service.logs(), LIMIT, "it is said")
+        wait_until(lambda: "growth is left to be resumed" in service.logs(), LIMIT, "it is said")
         await_growth(app)
         # Whatever was lost is put on the queue again.
         with app.app_context():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 from datetime import date, timedelta
+from itertools import pairwise
 from xml.etree.ElementTree import Element
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.pictures import (
     HOSTILE,
@@ -22,6 +25,7 @@ from tests.support.pictures import (
 from web import charts
 from web.charts import Card, Figures, Period
 from web.charts.axes import nice_steps, period_ticks
+from web.charts.shapes import simplify
 from web.charts.text import compact, fit, percentage, text_width, time_span
 
 
@@ -32,7 +36,7 @@ def texts(root: Element) -> list[str]:
 def cells(root: Element) -> dict[str, str]:
     """Each day's title and its class, without the legend's."""
     return {
-        each.findtext(f"{SVG}title") or "": each.get("class", "")
+        each.findtext(f"{SVG}title") or "": each.get("class", "step-0")
         for each in root.iter(f"{SVG}rect")
         if each.get("x") is None
     }
@@ -45,9 +49,9 @@ def test_calendar_has_a_titled_cell_for_each_day():
     first = LAST - timedelta(days=364)
     found = cells(parsed_inline(charts.calendar({LAST: 1, first: 1234}, first, LAST)))
     assert len(found) == 365
-    assert found["1 commit on 25 November 2026"] == "step-1"
-    assert found["1,234 commits on 26 November 2025"] == "step-4"
-    assert found["No commits on 24 November 2026"] == "step-0"
+    assert found["1 commit on 25 Nov 2026"] == "step-1"
+    assert found["1,234 commits on 26 Nov 2025"] == "step-4"
+    assert found["No commits on 24 Nov 2026"] == "step-0"
 
 
 def test_calendar_has_five_steps_by_quartiles():
@@ -66,11 +70,11 @@ def test_calendar_leaves_out_other_days_and_says_which_it_has():
 def test_calendar_puts_weeks_in_columns_that_begin_on_sunday():
     root = parsed_inline(charts.calendar({}, date(2026, 11, 21), date(2026, 11, 29)))
     columns = [
-        [each.get("y") for each in group.findall(f"{SVG}rect")]
+        (group.get("transform"), len(group.findall(f"{SVG}rect")))
         for group in root.iter(f"{SVG}g")
         if group.find(f"{SVG}rect") is not None and group.find(f"{SVG}text") is None
     ]
-    assert columns == [["78"], ["0", "13", "26", "39", "52", "65", "78"], ["0"]]
+    assert columns == [("translate(32 98)", 1), ("translate(45 20)", 7), ("translate(58 20)", 1)]
 
 
 def test_calendar_names_every_month_of_a_year():
@@ -211,7 +215,7 @@ def test_growth_of_one_month_is_as_wide_as_the_picture():
         each.get("d", "") for each in root.iter(f"{SVG}path") if "swatch" in each.get("class", "")
     )
     assert path.startswith("M48 ")
-    assert "L720 " in path
+    assert "l672 0V" in path
 
 
 def test_growth_of_nothing_is_said_in_words():
@@ -220,9 +224,29 @@ def test_growth_of_nothing_is_said_in_words():
     ]
 
 
-def test_growth_of_twenty_years_keeps_every_month():
+def test_growth_of_twenty_years_has_columns_that_can_be_pointed_at():
     rows = growth(240, list(LANGUAGES))
-    assert len(titles(parsed_inline(charts.growth_by_language(rows)), "rect")) == 240
+    found = titles(parsed_inline(charts.growth_by_language(rows)), "rect")
+    assert len(found) == 80
+    assert found[-1] == f"November 2026: {rows[-1].loc:,} lines of code"
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 220), min_size=1, max_size=60), st.floats(0, 9))
+def test_a_simplified_edge_is_within_the_tolerance(heights: list[float], tolerance: float):
+    points = [(3.0 * place, height) for place, height in enumerate(heights)]
+    kept = simplify(points, tolerance)
+    assert (kept[0], kept[-1]) == (points[0], points[-1])
+    for x, y in points:
+        (left, low), (right, high) = next(
+            (pair for pair in pairwise(kept) if pair[0][0] <= x <= pair[1][0]), (points[0],) * 2
+        )
+        drawn = low + (high - low) * (x - left) / (right - left) if right > left else low
+        assert abs(drawn - y) <= tolerance + 1e-6
+
+
+def test_a_straight_edge_has_two_points():
+    assert simplify([(number, 2 * number) for number in range(50)], 0.1) == [(0, 0), (49, 98)]
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 7, 10, 99, 100, 101, 38211, 10**6 + 1, 2**63])

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from config import GrowthMode
 from database.transaction import run_in_transaction
-from models import ActivityDay, Project, RefreshJob, RefreshStatus, db
+from models import ActivityDay, Growth, Project, RefreshJob, RefreshStatus, db
 from refresh import store
 from web.accept import EXPORTING
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 NOW = datetime.now(UTC)
+LANGUAGES = ("Python", "C", "Go", "Rust", "HTML", "CSS", "JavaScript", "Bourne Shell", "SQL", "PHP")
 
 
 def add(app: Flask, name: str, github_id: int, **values: object) -> None:
@@ -301,6 +304,7 @@ def test_the_page_is_made_once(client: FlaskClient, app: Flask):
 
 
 def test_a_hundred_projects_are_less_than_100_kb(client: FlaskClient, app: Flask):
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], growth=GrowthMode.MONTH)
     with app.app_context():
         for number in range(100):
             project = Project(
@@ -308,12 +312,13 @@ def test_a_hundred_projects_are_less_than_100_kb(client: FlaskClient, app: Flask
                 github_id=number,
                 url=f"https://github.com/octocat/project-number-{number}",
                 loc=40_000 + number,
-                languages_loc={"Python": 30_000, "C": 9_000, "Bourne Shell": 1_000 + number},
+                languages_loc=dict.fromkeys(LANGUAGES, 4_000 + number),
                 commit_count=1_500,
                 active_days=500,
                 last_commit_date=NOW,
                 first_commit_date=NOW - timedelta(days=3_000),
                 primary_language="Python",
+                growth_sha="0" * 40,
             )
             db.session.add(project)
             db.session.flush()
@@ -326,6 +331,17 @@ def test_a_hundred_projects_are_less_than_100_kb(client: FlaskClient, app: Flask
                     deletions=1,
                 )
                 for day in range(30)
+            )
+            db.session.add_all(
+                Growth(
+                    project_id=project.id,
+                    month=f"{2013 + month // 12}-{1 + month % 12:02}",
+                    sha="0" * 40,
+                    loc=sum(lines.values()),
+                    languages=lines,
+                )
+                for month in range(120)
+                for lines in [dict.fromkeys(LANGUAGES, 300 * month + 70 * (month * number % 13))]
             )
         db.session.commit()
     assert len(page(client).encode()) < 100_000

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 
-from markupsafe import Markup
-
 from web.charts.picture import Picture
-from web.charts.text import MONTHS, count, long_date
+from web.charts.text import MONTHS, count, long_date, short_date
 
 CELL = 13
 LEFT = 32
@@ -27,15 +25,10 @@ LONGEST_ROW = timedelta(days=53 * 7)
 LEGEND_WIDTH = 141
 
 
-# A day's cell: its attributes and its title. A week: its position and its days.
-Cell = tuple[Markup, str]
-Week = tuple[int, Sequence[Cell]]
-
-# Each pair of a weekday and a step of colour.
-_ATTRIBUTES = [
-    [Markup('class="step-{}" y="{}"').format(step, CELL * weekday) for step in range(5)]
-    for weekday in range(7)
-]
+# A day's cell: its step of colour and its title. A week: its position and its days, which
+# charts.css puts below each other: a position for each of 371 days would be 3 kB of the page.
+Cell = tuple[int, str]
+Week = tuple[int, int, Sequence[Cell]]
 
 
 @dataclass(frozen=True)
@@ -110,16 +103,17 @@ def _weeks(
     weeks: list[Week] = []
     week: list[Cell] = []
     weekday = first.isoweekday() % 7
+    top = TOP + CELL * weekday
     for ordinal in range(first.toordinal(), last.toordinal() + 1):
         day = date.fromordinal(ordinal)
         commits = days.get(day, 0)
         step = 1 + bisect_left(limits, commits) if commits else 0
         said = count(commits, "commit") if commits else "No commits"
-        week.append((_ATTRIBUTES[weekday][step], f"{said} on {long_date(day)}"))
+        week.append((step, f"{said} on {short_date(day)}"))
         weekday += 1
         if weekday == 7 or day == last:
-            weeks.append((LEFT + CELL * len(weeks), week))
-            week, weekday = [], 0
+            weeks.append((LEFT + CELL * len(weeks), top, week))
+            week, weekday, top = [], 0, TOP
     return weeks
 
 
@@ -176,7 +170,6 @@ def calendar(days: Mapping[date, int], first: date, last: date) -> Picture:
         height=footer + BELOW_FOOTER,
         values={
             "rows": rows,
-            "top": TOP,
             "weekdays": [(TOP + CELL * day + 9, name) for day, name in WEEKDAYS],
             "footer": footer,
             "summary": summary,

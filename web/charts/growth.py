@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
+from web.charts import shapes
 from web.charts.axes import Tick, nice_steps, period_name, period_number, period_ticks
 from web.charts.languages import OTHER, OTHER_CLASS, language_class, other_name
 from web.charts.legend import Entry, legend
@@ -15,11 +16,15 @@ from web.charts.shapes import number
 from web.charts.text import compact, count, text_width
 
 NAMED = 8
+WIDTH = 720
 LEAST_LEFT = 48
 LABEL_SIZE = 12
 TOP = 8
 PLOT_HEIGHT = 220
 LEGEND_TOP = 36
+LEAST_COLUMN = 6
+UNSEEN = 0.4
+"""The most pixels by which an edge may differ from its exact course."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +75,14 @@ def periods(rows: Iterable[Mapping[str, object]], parts: str = "languages") -> l
     return found
 
 
-def growth_by_language(rows: Sequence[Period], *, width: int = 720) -> Picture:
+def growth_by_language(rows: Sequence[Period]) -> Picture:
     """Draw the growth with the languages' colours."""
-    return _growth(rows, "language", lambda name, _: language_class(name), width)
+    return _growth(rows, "language", lambda name, _: language_class(name))
 
 
-def growth_by_project(rows: Sequence[Period], *, width: int = 720) -> Picture:
+def growth_by_project(rows: Sequence[Period]) -> Picture:
     """Draw the growth with a colour for each of the largest projects."""
-    return _growth(rows, "project", lambda _, place: f"series-{place}", width)
+    return _growth(rows, "project", lambda _, place: f"series-{place}")
 
 
 def _layers(rows: Sequence[Period], colour: Callable[[str, int], str]) -> list[Layer]:
@@ -120,14 +125,11 @@ def _areas(layers: Sequence[Layer], xs: Sequence[float], scale: float) -> list[A
 
 
 def _outline(xs: Sequence[float], ys: Sequence[float], base: float) -> str:
-    last = len(xs) - 1
-    points = [
-        f"{number(xs[i])} {number(ys[i])}"
-        for i in range(last + 1)
-        # A point between two of the same height can be left out.
-        if i in (0, last) or not ys[i - 1] == ys[i] == ys[i + 1]
-    ]
-    return f"M{number(xs[0])} {number(base)}L{'L'.join(points)}V{number(base)}z"
+    """Return an area's path, without the points that nobody would miss."""
+    points = [(round(x, 1), round(y, 1)) for x, y in zip(xs, ys, strict=True)]
+    drawn = shapes.simplify(points, UNSEEN)
+    start = f"M{number(points[0][0])} {number(base)}V{number(points[0][1])}"
+    return f"{start}{shapes.lines(drawn)}V{number(base)}z"
 
 
 def _title(layer: Layer) -> str:
@@ -135,31 +137,32 @@ def _title(layer: Layer) -> str:
 
 
 def _columns(rows: Sequence[Period], xs: Sequence[float]) -> list[Column]:
-    """Return the areas for the pointer: each period up to halfway to its neighbours."""
-    middles = [(left + right) / 2 for left, right in pairwise(xs)]
+    """Return the areas for the pointer: each period up to halfway to its neighbours.
+
+    Where they would be too narrow to be pointed at, some periods have none.
+    """
+    every = ceil(LEAST_COLUMN * len(xs) / (xs[-1] - xs[0]))
+    shown = range(len(rows) - 1, -1, -every)[::-1]
+    middles = [(xs[left] + xs[right]) / 2 for left, right in pairwise(shown)]
     edges = [xs[0], *middles, xs[-1]]
     return [
         Column(
-            number(edges[i]),
-            number(edges[i + 1] - edges[i]),
-            f"{period_name(row.name)}: {count(row.loc, 'line')} of code",
+            number(edges[place]),
+            number(edges[place + 1] - edges[place]),
+            f"{period_name(rows[i].name)}: {count(rows[i].loc, 'line')} of code",
         )
-        for i, row in enumerate(rows)
+        for place, i in enumerate(shown)
     ]
 
 
-def _growth(
-    rows: Sequence[Period], noun: str, colour: Callable[[str, int], str], width: int
-) -> Picture:
+def _growth(rows: Sequence[Period], noun: str, colour: Callable[[str, int], str]) -> Picture:
     rows = sorted(rows, key=lambda row: period_number(row.name))
     layers = _layers(rows, colour)
-    placed = legend(
-        [
-            Entry(layer.name, f"{layer.lines[-1]:,}", layer.css_class, _title(layer))
-            for layer in layers
-        ],
-        width,
-    )
+    entries = [
+        Entry(layer.name, f"{layer.lines[-1]:,}", layer.css_class, _title(layer))
+        for layer in layers
+    ]
+    placed = legend(entries, WIDTH)
     most = max(
         (sum(lines) for lines in zip(*(layer.lines for layer in layers), strict=True)), default=0
     )
@@ -169,7 +172,8 @@ def _growth(
     left = max(LEAST_LEFT, *(ceil(text_width(label, LABEL_SIZE)) + 8 for _, label in grid))
     values: dict[str, object] = {
         "left": left,
-        "right": width,
+        "right": WIDTH,
+        "top": TOP,
         "base": TOP + PLOT_HEIGHT,
         "grid": (),
         "areas": (),
@@ -181,7 +185,7 @@ def _growth(
     title = f"Lines of code by {noun}"
     described = "No lines of code have been counted yet"
     if rows:
-        rows, layers, xs, ticks = _place(rows, layers, left, width)
+        rows, layers, xs, ticks = _place(rows, layers, left)
         values |= {
             "grid": grid,
             "areas": _areas(layers, xs, scale),
@@ -197,22 +201,24 @@ def _growth(
         template="growth.svg",
         title=title,
         description=described,
-        width=width,
+        width=WIDTH,
         height=TOP + PLOT_HEIGHT + LEGEND_TOP + placed.height,
         values=values,
         language_classes=frozenset(layer.css_class for layer in layers),
+        stretched_template="plot.svg",
+        entries=entries,
     )
 
 
 def _place(
-    rows: list[Period], layers: list[Layer], left: int, width: int
+    rows: list[Period], layers: list[Layer], left: int
 ) -> tuple[list[Period], list[Layer], list[float], list[Tick]]:
     """Return the positions of periods; a single one is as wide as the picture."""
     numbers = [period_number(row.name) for row in rows]
     first, last = numbers[0], numbers[-1]
-    room = width - left
+    room = WIDTH - left
     ticks = period_ticks(rows[0].name, rows[-1].name, left, room)
     if first == last:
         widened = [Layer(layer.name, layer.css_class, [layer.lines[-1]] * 2) for layer in layers]
-        return [rows[-1]], widened, [float(left), float(width)], ticks
+        return [rows[-1]], widened, [float(left), float(WIDTH)], ticks
     return rows, layers, [left + room * (at - first) / (last - first) for at in numbers], ticks

@@ -12,6 +12,7 @@ from web.charts.picture import Picture
 from web.charts.text import count, percentage
 
 NAMED = 12
+WIDTH = 720
 BAR_HEIGHT = 10
 GAP = 2
 LEGEND_TOP = 26
@@ -59,23 +60,27 @@ def segments(found: Sequence[Share], width: int, height: int = BAR_HEIGHT) -> li
     return placed
 
 
-def language_bar(languages_loc: Mapping[str, int], *, width: int = 720) -> Picture:
+def language_bar(languages_loc: Mapping[str, int]) -> Picture:
     """Draw each language's share of the lines of code; beyond twelve languages, the rest as one."""
     found = shares(languages_loc, NAMED)
     total = sum(share.lines for share in found)
     described = "; ".join(describe(share, total) for share in found)
-    placed = legend(entries(found, total), width)
+    named = entries(found, total)
+    placed = legend(named, WIDTH)
     return Picture(
         template="languages.svg",
         title="Languages by lines of code",
         description=described or "No lines of code have been counted yet",
-        width=width,
+        width=WIDTH,
         height=LEGEND_TOP + (placed.height or 16),
         values={
-            "segments": segments(found, width),
-            "empty_bar": shapes.bar(0, width, BAR_HEIGHT, first=True, last=True),
+            "segments": segments(found, WIDTH),
+            "empty_bar": shapes.bar(0, WIDTH, BAR_HEIGHT, first=True, last=True),
+            "bar_height": BAR_HEIGHT,
             "legend": placed,
             "legend_top": LEGEND_TOP,
         },
         language_classes=frozenset(share.css_class for share in found),
+        stretched_template="bar.svg",
+        entries=named,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from web import assets
 from web.charts import languages
+from web.charts.legend import Entry
 from web.charts.text import clean
 
 MARGIN = 16
@@ -27,7 +28,10 @@ class Theme(StrEnum):
 
 @dataclass(frozen=True)
 class Picture:
-    """A template with its size in pixels, its title and its values."""
+    """A template with its size in pixels, its title and its values.
+
+    `stretched_template` draws it as wide as its place in a page, without its legend's `entries`.
+    """
 
     template: str
     title: str
@@ -36,13 +40,22 @@ class Picture:
     values: Mapping[str, object]
     description: str = ""
     language_classes: frozenset[str] = field(default=frozenset())
+    stretched_template: str = ""
+    entries: Sequence[Entry] = ()
 
     def inline(self) -> Markup:
         """Return the picture for an HTML page that links theme-*, charts and languages.css.
 
         It has neither a style element nor a style attribute, and no identifiers.
         """
-        return Markup(_environment().get_template("inline.svg").render(picture=self))  # noqa: S704
+        return self._render("inline.svg")
+
+    def stretched(self) -> Markup:
+        """Return the picture for such a page, as wide as its place and without its legend."""
+        return self._render(self.stretched_template)
+
+    def _render(self, template: str) -> Markup:
+        return Markup(_environment().get_template(template).render(picture=self))  # noqa: S704
 
     def document(self, theme: Theme = Theme.AUTO) -> str:
         """Return the picture as an SVG file with its own styles, on a panel of the theme's."""

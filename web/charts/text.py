@@ -110,6 +110,11 @@ def percentage(part: int, whole: int) -> str:
     return f"{tenths / 10:.1f}%"
 
 
+def short_date(day: date) -> str:
+    """Return a day as `4 Mar 2026`."""
+    return f"{day.day} {MONTHS[day.month - 1][:3]} {day.year}"
+
+
 def long_date(day: date) -> str:
     """Return a date such as `3 March 2026`."""
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
