@@ -67,10 +67,10 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
     """
     if not settings.knows_what_to_list:
         raise TokenMissing
-    carried_on = carry_on(settings, LogObserver())
-    if carried_on is not None and carried_on.kind == RefreshKind.FULL:
-        background.grow_behind(_context()[0], settings)
-        return RefreshResult(Outcome.RAN, carried_on)
+    resumed = resume(settings, LogObserver())
+    if resumed is not None and resumed.kind == RefreshKind.FULL:
+        background.start_missing_growth(_context()[0], settings)
+        return RefreshResult(Outcome.RAN, resumed)
     store.end_abandoned(store.ANSWER_WITHIN)
     active = store.find_active(store.ANSWER_WITHIN)
     if active is not None and active.kind == RefreshKind.FULL:
@@ -98,7 +98,7 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
             if settings.redis_url is not None:
                 log.warning("%s: this refresh runs here", error)
             ran = run_here(settings, refresh.id, LogObserver())
-            background.grow_behind(_context()[0], settings)
+            background.start_missing_growth(_context()[0], settings)
             return RefreshResult(Outcome.RAN, ran)
     return RefreshResult(Outcome.QUEUED, refresh)
 
@@ -110,9 +110,9 @@ def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> Ref
     """
     if not settings.knows_what_to_list:
         raise TokenMissing
-    carried_on = carry_on(settings, observer)
-    if carried_on is not None and carried_on.kind == RefreshKind.FULL:
-        return carried_on
+    resumed = resume(settings, observer)
+    if resumed is not None and resumed.kind == RefreshKind.FULL:
+        return resumed
     store.end_abandoned()
     refresh, is_new = store.open_refresh(forced)
     if not is_new:
@@ -120,7 +120,7 @@ def refresh_here(settings: Settings, *, forced: bool, observer: Observer) -> Ref
     return run_here(settings, refresh.id, observer)
 
 
-def carry_on(settings: Settings, observer: Observer) -> RefreshJob | None:
+def resume(settings: Settings, observer: Observer) -> RefreshJob | None:
     """Finish in this process a refresh whose process has died; return its row, or None.
 
     Where there is a queue, the workers finish it.
@@ -138,7 +138,7 @@ def measure_wanted(settings: Settings) -> None:
 
     Raises Interrupted when the process is asked to stop.
     """
-    carry_on(settings, LogObserver())
+    resume(settings, LogObserver())
     refresh = store.open_wanted()
     if refresh is None:
         return
@@ -149,7 +149,7 @@ def measure_wanted(settings: Settings) -> None:
             if settings.redis_url is not None:
                 log.warning("%s: this refresh runs here", error)
             run_here(settings, refresh.id, LogObserver())
-            background.grow_behind(_context()[0], settings)
+            background.start_missing_growth(_context()[0], settings)
 
 
 def update_project_stats_async(refresh_id: str) -> None:
@@ -214,11 +214,11 @@ def refresh_if_due(app: Flask, schedule: Schedule) -> None:
     settings: Settings = app.config["SETTINGS"]
     with app.app_context():
         try:
-            carry_on(settings, LogObserver())
+            resume(settings, LogObserver())
             store.end_abandoned()
             measure_wanted(settings)
             if not schedule.is_due():
-                background.grow_behind(_context()[0], settings)
+                background.start_missing_growth(_context()[0], settings)
                 return
             result = request_refresh(settings, forced=False)
         except SQLAlchemyError as error:

@@ -36,7 +36,7 @@ def enqueue_growth(settings: Settings) -> None:
         queue.enqueue_growth(settings, lacking)
 
 
-def grow_behind(app: Flask, settings: Settings) -> None:
+def start_missing_growth(app: Flask, settings: Settings) -> None:
     """Measure missing growth in a thread, unless there is a queue."""
     if growth.count_lacking(settings) and not is_reachable(settings):
         start_growth(app, settings)

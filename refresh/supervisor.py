@@ -42,7 +42,7 @@ class Supervisor:
         if refresh is None:
             self._was_empty = False
             self._start_wanted()
-            self._carry_on_growth()
+            self._resume_growth()
             return
         with log_context(refresh=refresh.id):
             self._supervise(refresh)
@@ -57,7 +57,7 @@ class Supervisor:
         try:
             empty = queue.count_waiting(self._settings) == 0
             if empty and self._was_empty:
-                self._carry_on(refresh)
+                self._resume(refresh)
                 empty = False
             self._was_empty = empty
             if not self._is_stalled(refresh):
@@ -65,7 +65,7 @@ class Supervisor:
         except QueueUnavailable as error:
             log.warning("the refresh cannot be supervised: %s", error)
 
-    def _carry_on_growth(self) -> None:
+    def _resume_growth(self) -> None:
         """Enqueue the jobs of growth that the lower queue has lost, or that may be tried again."""
         try:
             if queue.count_waiting(self._settings, queue.GROWTH_NAME) == 0:
@@ -83,9 +83,9 @@ class Supervisor:
             self._progress, self._progress_at = progress, time.monotonic()
         return time.monotonic() - self._progress_at > store.STALLED_AFTER
 
-    def _carry_on(self, refresh: RefreshJob) -> None:
+    def _resume(self, refresh: RefreshJob) -> None:
         if refresh.planned_at is None:
-            self._carry_on_listing(refresh)
+            self._resume_listing(refresh)
             return
         waiting = tasks.rescue(refresh.id)
         if waiting:
@@ -94,7 +94,7 @@ class Supervisor:
         elif store.close_if_done(refresh.id) is not None:
             log.info("closed a refresh whose last process had died")
 
-    def _carry_on_listing(self, refresh: RefreshJob) -> None:
+    def _resume_listing(self, refresh: RefreshJob) -> None:
         if not store.is_unlisted(refresh.id):
             return
         lost = refresh.status == RefreshStatus.RUNNING  # not released

@@ -24,7 +24,7 @@ DAY = 86_400
 
 @pytest.fixture
 def account(world: World) -> World:
-    """Hold one repository with six commits on three days, by five authors."""
+    """An account of one repository with six commits on three days, by five authors."""
     alpha = world.add("alpha", commits=0)
     commits = [(ADA, 0), (BOB, 0), (NAMED, 1), (NUMBERED, 1), (BOT, 2), (BOB, 2)]
     for number, (author, day) in enumerate(commits):

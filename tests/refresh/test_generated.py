@@ -18,7 +18,7 @@ CODE = "x = 1\ny = 2\n"
 
 @pytest.fixture
 def account(world: World) -> World:
-    """Hold one repository with code, a lock file and a vendored folder."""
+    """An account of one repository with code, a lock file and a vendored folder."""
     alpha = world.add("alpha", commits=0)
     alpha.commit({"a.py": CODE, "package-lock.json": "{\n}\n", "vendor/v.py": "v = 1\n" * 5})
     alpha.commit({".gitattributes": "vendor/** linguist-vendored\n"})
