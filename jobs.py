@@ -259,7 +259,7 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
 
 
 def _preloaded_cloc(settings: Settings) -> measure.PreloadedCloc:
-    """Have perl compile cloc while the first repositories are fetched."""
+    """Preload cloc while the first repositories are fetched."""
     return measure.PreloadedCloc(measuring.measure_options(settings))
 
 

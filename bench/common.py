@@ -1,4 +1,4 @@
-"""What the benchmarks share: processes of their own, what they cost, and tables."""
+"""Shared by the benchmarks: new processes, their cost, and tables."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# A new interpreter for each part: nothing that one part has imported or cached helps another.
+# A new interpreter for each part: no part profits from imports or caches of another.
 spawn = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Hold seconds of the clock, CPU seconds of a process itself, and of what it has started.
+    """Elapsed seconds, and CPU seconds of a process and of its children.
 
-    `programs` is how many programs it has started.
+    `programs` is the number of programs that it has started.
     """
 
     wall: float
@@ -42,7 +42,7 @@ class Cost:
 
 
 class Meter:
-    """Tell what a process and its ended children have cost since the meter was made."""
+    """The cost of a process and its ended children since the meter was made."""
 
     def __init__(self) -> None:
         self._wall = time.perf_counter()
@@ -79,8 +79,8 @@ def _cpu() -> tuple[float, float]:
 def peak_mb() -> float:
     """Return the most memory that this process has held at once, in MB.
 
-    rusage would count what the process held that this one was forked from; the system's own table
-    does not, where there is one.
+    rusage includes the peak of the process that this one was forked from; the system's own table,
+    where there is one, does not.
     """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -116,7 +116,7 @@ def _run(pipe: Connection, work: Callable[..., T], arguments: tuple[Any, ...]) -
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a command line with what every benchmark offers."""
+    """Return a parser with the options of every benchmark."""
     words = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -125,7 +125,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def machine() -> str:
-    """Describe the machine and the versions of what does the work, in one line."""
+    """Return one line on the machine and the versions of the programs."""
     return ", ".join(
         (
             f"{os.cpu_count()} cores ({_processor()})",
@@ -181,5 +181,5 @@ def _text(cell: str | float | int | None) -> str:
 
 
 def say(text: str) -> None:
-    """Tell how far the benchmark is, apart from its tables."""
+    """Print the benchmark's progress, apart from its tables."""
     print(f"… {text}", file=sys.stderr, flush=True)

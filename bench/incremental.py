@@ -102,7 +102,7 @@ def report(measured: list[tuple[int | None, Measured, int]], commits: int) -> No
 
 @dataclass(frozen=True)
 class Step:
-    """Hold what a refresh, or the growth behind it, has cost, and what was served for it."""
+    """The cost of a refresh or of the growth after it, and the work of the servers."""
 
     cost: Cost
     served: Served
@@ -142,7 +142,7 @@ def report_refresh(stage: Stage, builder_root: Path, folder: Path) -> None:
 
 
 def refresh_and_grow(stage: Stage, settings: Mapping[str, str]) -> tuple[Step, Step]:
-    """Refresh, and measure the growth that is lacking then."""
+    """Refresh, and measure the growth that is missing afterwards."""
     stage.served()
     refreshed = Step(in_process(refresh, settings).cost, stage.served())
     return refreshed, Step(in_process(grow, settings), stage.served())

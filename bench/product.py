@@ -47,7 +47,7 @@ def environment(api_url: str, token: str, database: str, **more: str) -> dict[st
 
 
 def start(settings: Mapping[str, str]) -> Flask:
-    """Prepare this process as a worker prepares itself before it forks for a job.
+    """Prepare this process like a worker before it forks for a job.
 
     Everything is imported, the database is ready, and the versions of git and cloc are known.
     """
@@ -88,7 +88,7 @@ def refresh_again(app: Flask, *, forced: bool = False) -> Refreshed:
 
 
 def grow(settings: Mapping[str, str]) -> Cost:
-    """Measure the growth that is lacking in this process, which must be a new one."""
+    """Measure the missing growth in this process, which must be a new one."""
     app = start(settings)
     import jobs
 

@@ -66,7 +66,7 @@ __all__ = [
 MB_OF_A_SLOT = 16
 
 FEW_FILES = 5000
-"""Files whose folders, of which the last commits consist, take some 200 kB to fetch."""
+"""Files of a repository whose last commits take about 200 kB to fetch, folders included."""
 
 
 def measure(
@@ -92,10 +92,10 @@ def measure(
 def measure_push(
     source: Source, options: Options, since: str, file_counts: bytes | None
 ) -> Figures | None:
-    """Measure what is new after `since`; return None where the head is still the same.
+    """Measure the commits after `since`; return None where the head has not changed.
 
-    Takes and raises what measure() does. Of a repository of few files the last commits are fetched
-    straight away, which takes fewer requests when the head has moved than to ask for it first.
+    Parameters and exceptions are those of measure(). For a repository of few files the last commits
+    are fetched without a request for the head, which saves requests when it has changed.
     """
     known = _decode(file_counts)
     if not (0 < len(known) <= FEW_FILES and OBJECT_NAME.fullmatch(since)):
@@ -111,13 +111,13 @@ def measure_push(
 
 @contextlib.contextmanager
 def _prepared(source: Source, options: Options) -> Iterator[Git]:
-    """Wait for the turn to clone, and make a folder for it."""
+    """Wait for a slot to clone, and make a workspace."""
     with _turn_to_clone(source, options), temporary_workspace(options.scratch) as folder:
         yield Git(source, options, folder)
 
 
 def _measure(git: Git, fetched: Fetched | None, since: str | None, known: Counts) -> Figures:
-    """Fetch what is lacking, and measure."""
+    """Fetch what is missing, and measure."""
     listing = fetch_files(git, fetched, known) if fetched is not None else None
     if fetched is None or listing is None:
         fetched = fetch_commits(git, since)
@@ -134,7 +134,7 @@ def _measure(git: Git, fetched: Fetched | None, since: str | None, known: Counts
 
 
 def warm_up(options: Options) -> str:
-    """Have this process and its forks know the versions of cloc and git, and return the counter."""
+    """Read the versions of cloc and git for this process and its forks; return the counter."""
     counter = best_counter(options)
     fingerprint(counter, options)
     return counter

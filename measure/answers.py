@@ -1,4 +1,4 @@
-"""Answers about texts of a repository, remembered within a limit of memory."""
+"""A cache of answers about texts of a repository, with a limit of memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ OVERHEAD = 100  # Python's overhead of a text in bytes, about
 
 
 class Answers(dict[bytes, T]):
-    """Map texts to answers; texts of a repository may be of any length and number."""
+    """A cache by text; texts of a repository may be of any length and number."""
 
     def __init__(self) -> None:
         super().__init__()
         self._held = 0
 
     def make_room(self) -> None:
-        """Forget everything where too much is held."""
+        """Clear the cache where it is too large."""
         if self._held > MOST_BYTES:
             self.clear()
             self._held = 0

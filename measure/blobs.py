@@ -46,7 +46,7 @@ def _batches(git: Git, pairs: list[Pair]) -> Iterator[list[Pair]]:
 def _count_batch(git: Git, cloc: Cloc, batch: list[Pair]) -> Counts:
     """Write the files of a batch, those of equal names to different folders, and count them.
 
-    They stay until the next batch; the last one's go with the clone.
+    They stay until the next batch; the last one's are removed with the workspace.
     """
     folder = git.folder / "batch"
     if folder.exists():

@@ -1,4 +1,4 @@
-"""What to bring over for a measurement: the whole history, or its last generations."""
+"""Fetching for a measurement: the whole history, or its last generations."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .history import parse_second
 from .window import Graph, new_commits
 
 DEPTHS = (64, 1024)
-"""Generations that are fetched, one number after the other, in search of the last measured one.
+"""Depths of shallow clones, tried in this order, to find the last measured commit.
 
-A shallow clone brings the checkout and the changes of these generations alone. It is preferred to
-a clone without blobs, which brings every commit and folder of the past and must then ask again for
-the blobs; and it needs nothing of the server but what every git server has.
+A shallow clone transfers only the checkout and the changes of these generations. A clone without
+blobs transfers every commit and folder of the past and needs another request for the blobs, and
+not every git server supports it.
 """
 
 
 MOST_NEW = 100_000
-"""New commits whose names are held in memory; with more, everything is read instead."""
+"""The most new commits whose names are held in memory; with more, everything is read."""
 
-# What git reads from the head to tell how all commits count: attributes decide what is binary,
+# Files of the head that change the count of all commits: attributes decide what is binary,
 # `ignore` in .gitmodules which submodules are shown, and .mailmap who an author is.
 RULES = (":(glob)**/.gitattributes", ":(top,literal).gitmodules", ":(top,literal).mailmap")
 
@@ -35,7 +35,7 @@ RULES = (":(glob)**/.gitattributes", ":(top,literal).gitmodules", ":(top,literal
 class Fetched:
     """The head that was cloned, and the commits to read.
 
-    `new` holds the commits after `since`, or None with it: then all of the head's are to be read.
+    `new` are the commits after `since`; both are None where all commits are to be read.
     `advance` is that of Figures.
     """
 
@@ -46,10 +46,10 @@ class Fetched:
 
 
 def fetch_commits(git: Git, since: str | None) -> Fetched:
-    """Clone, and tell which commits must be read.
+    """Clone, and determine which commits must be read.
 
-    All is cloned unless it is certain which commits are new after `since`, and that old commits
-    still count as they did. Raises EmptyRepository and MeasureError.
+    Everything is cloned unless it is certain which commits are new after `since`, and that old
+    commits count as before. Raises EmptyRepository and MeasureError.
     """
     try:
         return _fetch(git, since)
@@ -73,9 +73,9 @@ def _fetch(git: Git, since: str | None) -> Fetched:
 
 
 def clone_or_explain(git: Git, clone: Callable[[], None]) -> bool:
-    """Clone, and tell whether the server knows this kind of clone.
+    """Clone, and return whether the server supports this kind of clone.
 
-    A server of the simplest kind has no shallow clones; git says so in many words.
+    A dumb server has no shallow clones; git's messages for that differ.
     """
     try:
         clone()
@@ -88,13 +88,13 @@ def clone_or_explain(git: Git, clone: Callable[[], None]) -> bool:
 
 
 def _explain(git: Git, error: GitFailed) -> None:
-    """Raise EmptyRepository where a missing branch means just that."""
+    """Raise EmptyRepository where the branch is missing for that reason."""
     if error.cause == NO_BRANCH and "HEAD" not in git.list_remote():
         raise EmptyRepository("the repository holds no commit") from error
 
 
 def find_new(git: Git, since: str, depths: Sequence[int | None]) -> Fetched:
-    """Fetch so many generations, one after the other, until it is certain which commits are new.
+    """Fetch one depth after the other until it is certain which commits are new.
 
     Without a `new`, all must be read. Raises EmptyRepository.
     """
@@ -110,17 +110,17 @@ def find_new(git: Git, since: str, depths: Sequence[int | None]) -> Fetched:
 
 
 def _complete(git: Git, head: str) -> Fetched:
-    """Fetch what is left of the history."""
+    """Fetch the rest of the history."""
     if _boundary(git):
         git.deepen(None)
     if _boundary(git):
-        # By now the branch is another one, and the rest of this one was not sent.
+        # The branch was replaced meanwhile, and the rest of the old one was not sent.
         raise MeasureError("the repository was changed while it was fetched")
     return Fetched(head)
 
 
 def _find_in_window(git: Git, since: str) -> Fetched:
-    """Find the commits of since..HEAD in the last generations, as far as they are certain."""
+    """Find the commits of since..HEAD in the last generations, if they are certain."""
     graph: dict[str, tuple[str, ...]] = {}
     dates: dict[str, int | None] = {}
     lines = _list_commits(git).splitlines()
@@ -133,7 +133,7 @@ def _find_in_window(git: Git, since: str) -> Fetched:
     new = new_commits(graph, _boundary(git), head, since)
     if new is None:
         return Fetched(head)
-    # In git's order, in which files that change little follow each other.
+    # In git's order, in which similar files follow each other.
     in_order = tuple(commit for commit in graph if commit in new)
     return Fetched(head, since, in_order, _find_advance(graph, dates, head, since))
 
@@ -164,10 +164,10 @@ def _find_advance(
 
 
 def _find_in_history(git: Git, head: str, since: str) -> Fetched:
-    """Do the same in a complete history.
+    """Find them in a complete history.
 
-    git ends its walk over since..head by date: where dates are out of order, it names commits that
-    are old as well. So whatever can be reached from `since` is taken out of its answer.
+    git ends its walk over since..head by date: where dates are out of order, its output contains
+    old commits. So everything that is reachable from `since` is removed from it.
     """
     if not _is_ancestor(git, since, head):
         return Fetched(head)

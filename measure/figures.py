@@ -16,11 +16,11 @@ from .slots import Limit
 class Options:
     """How to measure: folder names to leave out, limits of time in seconds, paths of programs.
 
-    `exclude_generated` leaves out what measure.generated says. `memory_mb` limits each program,
+    `exclude_generated` leaves out the files of measure.generated. `memory_mb` limits each program,
     `max_repo_mb` what is checked out. `preload_cloc` allows measure.cloc_server. `author_patterns`
     are those of Authors.
-    `search_path` is a PATH; `scratch` is the folder that clone folders are made in (None: the
-    system's folder for temporary files). `cloning` and `counting` limit how many measurements have
+    `search_path` is a PATH; `scratch` is the folder of the workspaces (None: the system's
+    folder for temporary files). `cloning` and `counting` limit how many measurements have
     a clone on the disk, and how many of those use the processor (None: any number).
     """
 
@@ -82,7 +82,7 @@ class History:
 
     A commit without a readable timestamp is in the sums but in no day, so the days may add up to
     less. `first_commit` and `last_commit` are the earliest and latest timestamps, aware, in UTC.
-    `own` is None where nobody said whose commits are one's own; bots' are in neither.
+    `own` is None where it is not known which commits are one's own; those of bots are not.
     """
 
     commits: int
@@ -129,8 +129,8 @@ class Count:
 
     `source` is cloc, pygount or estimate; `counter` is that with its version; `reason` says, safe
     to show, why it was not cloc, and `cloc_failed` whether cloc is there all the same; `languages`
-    maps a language to its code lines; `not_counted` is what the counter names as left out, and
-    `excluded_files` how many files it was not given, as generated.
+    maps a language to its code lines; `not_counted` are the files that the counter left out, and
+    `excluded_files` is the number of generated files that it was not given.
     """
 
     loc: int
@@ -145,7 +145,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Advance:
-    """Tell how a head moved on from an earlier one that is among its first parents.
+    """The way of a head from an earlier one that is among its first parents.
 
     `earliest` is the earliest committer timestamp of the first parents between, the new head
     included, and `since` that of the earlier head, in seconds; None where no timestamp is readable.
@@ -161,7 +161,7 @@ class Figures:
 
     With `since`, the history holds only the commits in since..head_sha, to be added to earlier
     sums; without, all commits that can be reached from head_sha. `file_counts` are the counts of
-    its files, to be given to the next measurement by the same counter; None where they are no use.
+    its files, for the next measurement by the same counter; None where there are none.
     `advance` is None where `since` is not known to be among the first parents.
     """
 

@@ -1,4 +1,4 @@
-"""How a project grew: its lines of code at the end of each month or year, as cloc counts them.
+"""The growth of a project: its lines of code at the end of each month or year, by cloc.
 
 A period's commit is found by walking the first parents from HEAD: it is the first whose committer
 timestamp is not after the period's end, in UTC. The current period's is HEAD itself.
@@ -26,17 +26,17 @@ from .workspace import remove, temporary_workspace
 
 FIRST_YEAR = 1970
 PENDING_FILES = 1_000_000
-"""Files of all commits that wait for their counts, each path and blob being held once."""
+"""The most files of commits that wait for their counts; each path and blob is held once."""
 
 MOST_COUNTS = 500_000
-"""Counts that are held; above, those are forgotten that the latest commit has no use for."""
+"""The most counts that are held; above, those that the last commit does not use are dropped."""
 
 By = Literal["month", "year"]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Hold the code lines of each language at the end of a period, and the commit they are of.
+    """The code lines of each language at the end of a period, and their commit.
 
     `period` is like 2023-01, or 2023.
     """
@@ -61,9 +61,9 @@ def measure_growth(
 ) -> Generator[Snapshot, None, None]:
     """Yield a snapshot of every period from the first commit to now, oldest first.
 
-    Commits of `known` snapshots are not counted again, so that work which was broken off goes on
-    where it ended; what is yielded stands in for them. Raises EmptyRepository,
-    MeasureError (safe to show), and Interrupted.
+    Commits of `known` snapshots are not counted again, so that interrupted work can be resumed;
+    these snapshots are yielded, too. Raises EmptyRepository, MeasureError (safe to show), and
+    Interrupted.
     """
     try:
         cloc = find_cloc(options.cloc_path, options.search_path)
@@ -88,7 +88,7 @@ def period_commits(
     """Return the last commit of each period, oldest period first.
 
     `first_parents` are the commits from HEAD on, with their committer timestamps in seconds; one
-    without a timestamp is passed over.
+    without a timestamp is skipped.
     """
     number = _number(now, by)
     commits = {_name(number, by): head}
@@ -101,12 +101,12 @@ def period_commits(
 
 
 def changes_current_alone(last: str, advance: Advance, by: By, now: datetime) -> bool:
-    """Tell whether a head that moved on changes nothing but the current period.
+    """Return whether a new head changes only the current period.
 
-    `last` is the last period for which period_commits() named another commit than for the one
-    before: the head, before it moved on. The former head then stands for all periods from there to
-    the current one, if it is not dated after `last`; and of the first parents that are new none
-    stands for a period before the current one, if all of them are dated in it or later.
+    `last` is the last period whose commit differs from the one of the period before: the former
+    head. The former head is the commit of all periods from there to the current one if it is not
+    dated after `last`; and no new first parent is the commit of an earlier period if all of them
+    are dated in the current one or later.
     """
     current = _number(now, by)
     number = _parse(last)
@@ -122,7 +122,7 @@ def count_commits(
 ) -> Generator[tuple[str, dict[str, int]], None, None]:
     """Yield each commit with its code lines by language, in order.
 
-    Neighbours among the commits should be much alike: what they share is counted once. Raises
+    Consecutive commits should be similar: files that they share are counted once. Raises
     ClocFailed, and MeasureError.
     """
     pending = _Pending(git, cloc)
@@ -154,7 +154,7 @@ def _count_whole(git: Git, cloc: Cloc, listing: Listing) -> dict[str, int]:
 
 @dataclass
 class _Pending:
-    """Collect commits until it is worth while to start cloc for their new files."""
+    """Commits that are collected until their new files are worth a start of cloc."""
 
     git: Git
     cloc: Cloc
@@ -222,7 +222,7 @@ def _parse(period: str) -> int:
 
 
 def _end(number: int, by: By) -> int:
-    """Return the last second of a period; none before 1970 has one, nor has it a commit."""
+    """Return the last second of a period; one before 1970 has none, as it has no commit."""
     after = number + 1
     if after <= 0:
         return -1

@@ -7,7 +7,7 @@ ends in NUL:
     <added> TAB <deleted> TAB <path>         a file; the first of a commit has LF before it
     <added> TAB <deleted> TAB, <old>, <new>  a renamed file
 
-Names are skipped by their place, never looked at for meaning, so no name can pass for a commit.
+Names are skipped by position and never parsed, so no name can be taken for a commit.
 Authors are those that the head's .mailmap gives; git lets no line feed into them.
 """
 
@@ -41,8 +41,8 @@ def read_history(
 ) -> History:
     """Sum up the output of git log, given in chunks of any size.
 
-    Files below a folder of a name in `exclude_dirs` count nothing, nor do `generated` ones; a
-    renamed file is where its new name says. Holds no more than one chunk, the days, and the names
+    Files below a folder of a name in `exclude_dirs` are not counted, nor are `generated` ones; a
+    renamed file is at its new path. Holds no more than one chunk, the days, and the names
     of some folders and authors.
     """
     tally = _Tally(authors or Authors(None))
@@ -73,7 +73,7 @@ def read_history(
 
 
 def add_histories(one: History, other: History) -> History:
-    """Return the history of the commits of both, which have none in common."""
+    """Return the sum of two histories without a common commit."""
     timestamps = [one.first_commit, one.last_commit, other.first_commit, other.last_commit]
     dated = [timestamp for timestamp in timestamps if timestamp is not None]
     return History(

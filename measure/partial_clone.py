@@ -1,4 +1,4 @@
-"""Only what a push has changed: commits and folders first, then the blobs that are needed."""
+"""Fetching only what a push has changed: commits and folders, then the blobs that are needed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ DIFF_TREE = ("diff-tree", "--stdin", "--always", "--raw", "-z", "-r", "--root", 
 
 
 def fetch_new_commits(git: Git, since: str) -> Fetched | None:
-    """Clone the last commits and their folders, and tell which of them are new after `since`.
+    """Clone the last commits and their folders, and determine which are new after `since`.
 
-    Returns None, with nothing cloned, where the server cannot leave blobs out, or the new commits
-    are not certain: the past of half a clone would be fetched blob by blob.
+    Returns None, without a clone, where the server cannot leave blobs out, or the new commits are
+    not certain: reading the past in such a clone would fetch blob by blob.
     """
     with contextlib.suppress(EmptyRepository):
         if clone_or_explain(git, partial(git.clone_without_blobs, DEPTHS[0])):
@@ -39,8 +39,8 @@ def fetch_new_commits(git: Git, since: str) -> Fetched | None:
 def fetch_files(git: Git, fetched: Fetched, known: Counts) -> Listing | None:
     """List the head's files after fetch_new_commits(), and fetch those that are not `known`.
 
-    What else the changes of the new commits take is fetched, too. Returns None, with nothing
-    cloned, where the server gives no single blobs, or old commits may count differently now.
+    The other blobs of the new commits' changes are fetched, too. Returns None, without a clone,
+    where the server sends no single blobs, or old commits may count differently now.
     """
     with _refusals_suppressed():
         listing = list_files(git, fetched.head, git.options.exclude_dirs)
@@ -54,7 +54,7 @@ def fetch_files(git: Git, fetched: Fetched, known: Counts) -> Listing | None:
 
 @contextlib.contextmanager
 def _refusals_suppressed() -> Iterator[None]:
-    """Take for a refusal what git fails over for a reason that is not known."""
+    """Suppress failures of git without a known cause: the server refuses the request."""
     try:
         yield
     except GitFailed as error:
@@ -65,7 +65,7 @@ def _refusals_suppressed() -> Iterator[None]:
 def _fetch_needed(git: Git, listing: Listing, changed: set[bytes], known: Counts) -> None:
     """Fetch blobs that have changed, and those of a listing that have no count.
 
-    They come in one request; what only their contents could tell, git asks for by itself.
+    They are fetched in one request; blobs that only their contents refer to, git fetches itself.
     """
     if not git.lacks_blobs:
         return
@@ -97,16 +97,16 @@ def fetch_all(git: Git, listing: Listing) -> None:
 
 @dataclass
 class _Changes:
-    """Hold the blobs on both sides of each change, and whether rules differ for old commits."""
+    """The blobs on both sides of each change, and whether the rules for old commits differ."""
 
     blobs: set[bytes] = field(default_factory=set)
     rules: bool = False
 
 
 def _find_changes(git: Git, fetched: Fetched) -> _Changes:
-    """Return what each new commit changes, and whether the head has other rules than `since`.
+    """Return the changes of new commits, and whether the head has other rules than `since`.
 
-    git writes the name of each commit and then its changes: the first time, those since `since`.
+    git writes the name of each commit and then its changes; first those of the head since `since`.
     """
     asked = git.folder / "new-commits"
     questions = (f"{fetched.head} {fetched.since}", *(fetched.new or ()))

@@ -1,4 +1,4 @@
-"""The figures of projects: what a measurement may build on, and what it brings."""
+"""The figures of projects: the last measurement, and saving a new one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from measure import Count, Day, Figures, History, whole_minutes
 from models import ActivityDay, FileCounts, Growth, Project
 from refresh import growth_rows
 
-# How long after a push its second is certainly over, on whichever of GitHub's machines.
+# The time after which a push's second is over by any clock of GitHub's machines.
 PUSH_SETTLES = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
 class LastMeasurement:
-    """What the last measurement of a repository left behind; all None where there was none."""
+    """The last measurement of a repository; all None where there was none."""
 
     pushed_at: datetime | None = None
     default_branch: str | None = None
@@ -36,10 +36,10 @@ class LastMeasurement:
     lacks_languages: bool = False
 
     def covers(self, repository: Repository, fingerprint: str) -> bool:
-        """Check whether the figures are those of the repository as it is listed now.
+        """Return whether the figures are those of the repository as it is listed now.
 
-        They were counted the way that would be used today, and neither its push time nor its
-        default branch, its name or its clone address has changed.
+        They are if the fingerprint is the same, and neither the push time nor the default branch,
+        the name or the clone address has changed.
         """
         return (
             not self.recheck_head
@@ -53,10 +53,10 @@ class LastMeasurement:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a measurement brought: figures, languages and the fingerprint they were made with.
+    """The result of a measurement: figures, languages and their fingerprint.
 
-    ``figures`` is None where the head had not moved, ``languages`` where they were not fetched,
-    ``lacking`` says why they could not be, and ``refused`` that it was for the token. ``uncounted``
+    ``figures`` is None where the head has not changed, ``languages`` where they were not fetched,
+    ``lacking`` says why they could not be, ``refused`` whether the token was refused. ``uncounted``
     says why the lines of code stay those of the last count, and is None where they are those of
     ``figures``. ``found_at`` is the repository as it was cloned, which differs from the listing's
     when it was renamed since. ``growth`` is how growth is measured, None where it is not.
@@ -73,7 +73,7 @@ class Measured:
 
 
 def find_last_measurement(github_id: int) -> LastMeasurement:
-    """Return what the last measurement of a repository left to build on."""
+    """Return the last measurement of a repository."""
 
     def find(session: Session) -> LastMeasurement:
         row = session.scalar(select(Project).where(Project.github_id == github_id))
@@ -96,7 +96,7 @@ def find_last_measurement(github_id: int) -> LastMeasurement:
 
 
 def find_file_counts(github_id: int, head_sha: str, fingerprint: str) -> bytes | None:
-    """Return the counts of a commit's files, if they were counted the way of this fingerprint."""
+    """Return the counts of a commit's files, if their fingerprint is this one."""
     query = (
         select(FileCounts.counts)
         .join(Project)
@@ -112,8 +112,8 @@ def find_file_counts(github_id: int, head_sha: str, fingerprint: str) -> bytes |
 def save_measured(session: Session, repository: Repository, measured: Measured) -> None:
     """Write the figures of one measurement.
 
-    An increment is added to the sums that are there; it raises Superseded when they no longer end
-    at the commit it starts from.
+    An increment is added to the stored sums; raises Superseded when they no longer end at the
+    commit that it starts from.
     """
     row = _row_of(session, repository)
     if measured.figures is not None:
@@ -128,14 +128,14 @@ def save_measured(session: Session, repository: Repository, measured: Measured) 
         row.primary_language = _most_bytes(measured.languages) or repository.language
     row.fingerprint = measured.fingerprint
     row.stale_reason = "; ".join(filter(None, (measured.uncounted, measured.lacking))) or None
-    # Where the lines are to be counted again, the languages alone will not do.
+    # Where the lines must be counted again, fetching only the languages is not enough.
     row.lacks_languages = measured.lacking is not None and measured.uncounted is None
     row.empty = False
     _note_state(row, repository, measured.found_at)
 
 
 def save_failure(session: Session, repository: Repository, reason: str) -> None:
-    """Note why a repository could not be measured; its last good figures stay."""
+    """Save why a repository could not be measured; its last good figures stay."""
     row = _row_of(session, repository)
     row.stale_reason = reason
     row.lacks_languages = False
@@ -143,7 +143,7 @@ def save_failure(session: Session, repository: Repository, reason: str) -> None:
 
 
 def save_empty(session: Session, repository: Repository, fingerprint: str) -> None:
-    """Note that a repository holds no commit, so that it is left alone until it is pushed to."""
+    """Save that a repository has no commit, so that it is skipped until it is pushed to."""
     row = _row_of(session, repository)
     for table in (ActivityDay, FileCounts, Growth):
         session.execute(delete(table).where(table.project_id == row.id))
@@ -157,7 +157,7 @@ def save_empty(session: Session, repository: Repository, fingerprint: str) -> No
 
 
 def _note_state(row: Project, listed: Repository, found_at: Repository) -> None:
-    """Note the state in which a repository was measured, for LastMeasurement.covers."""
+    """Save the state in which a repository was measured, for LastMeasurement.covers."""
     row.pushed_at = listed.pushed_at
     row.default_branch = listed.default_branch
     row.recheck_head = _may_miss_a_push(listed, row.empty)
@@ -167,7 +167,7 @@ def _note_state(row: Project, listed: Repository, found_at: Repository) -> None:
 
 
 def _may_miss_a_push(listed: Repository, empty: bool) -> bool:
-    """Check whether a later push may go unnoticed because it leaves pushed_at as it is.
+    """Return whether a later push may go unnoticed because pushed_at does not change.
 
     pushed_at has whole seconds. Both times are GitHub's; the measurement begins after the listing.
     """
@@ -193,7 +193,7 @@ def _save_history(session: Session, row: Project, figures: Figures) -> None:
         row.first_commit_date = row.last_commit_date = None
         row.own_commits = row.own_churn = None if own is None else 0
         if row.head_sha != figures.head_sha == row.growth_sha:
-            # Some of its rows may be those of the head that came in between.
+            # Some of its rows may be those of a head in between.
             row.growth_sha = None
     elif row.head_sha != figures.since:
         raise Superseded("the figures to add to have changed")

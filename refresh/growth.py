@@ -1,7 +1,7 @@
-"""How projects grew, measured after a refresh and one project at a time, month by month.
+"""The growth of projects, measured after a refresh, one project at a time, month by month.
 
-A project lacks growth until its rows are complete for its head. Whoever claims one holds it until a
-point of time, which each saved month puts off; after it, others may go on where that process ended.
+A project lacks growth until its rows are complete for its head. A process claims one until a time,
+which each saved month postpones; after that time another process may resume the work.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from refresh import growth_rows, measuring, store
 log = logging.getLogger(__name__)
 
 BACK_OFF = 3600.0
-"""Seconds until a project is tried again of which no month could be measured."""
+"""Seconds until a project without a measured month is tried again."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Name a project whose growth this process measures, and the head that lacks it."""
+    """A project whose growth this process measures, and the head that lacks it."""
 
     project_id: int
     name: str
@@ -46,7 +46,7 @@ class Claim:
 
 
 def count_lacking(settings: Settings) -> int:
-    """Count the projects whose growth may be measured now."""
+    """Return the number of projects whose growth may be measured now."""
     way = _todays_way(settings)
     if way is None:
         return 0
@@ -64,9 +64,9 @@ def measure_all(settings: Settings) -> None:
 
 
 def measure_next(settings: Settings) -> bool:
-    """Measure the growth of the next project that lacks it, and tell whether there was one.
+    """Measure the growth of the next project that lacks it, and return whether there was one.
 
-    Raises Interrupted, with the project handed back.
+    Raises Interrupted, after releasing the project.
     """
     claim = _claim_next(settings) if store.find_active() is None else None
     if claim is None:
@@ -87,7 +87,7 @@ def measure_next(settings: Settings) -> bool:
     except Exception as error:
         if isinstance(error, SQLAlchemyError) and is_unavailable(error):
             raise
-        # A fault of ours in one project must not stop the others; the log has the details.
+        # An error of this program in one project must not stop the others; it is in the log.
         log.exception("%s: unexpected fault", name)
         _hand_back(claim, BACK_OFF)
     else:
@@ -97,13 +97,13 @@ def measure_next(settings: Settings) -> bool:
 
 @dataclass
 class _Saved:
-    """Count the months that were saved."""
+    """The number of saved months."""
 
     months: int = 0
 
 
 def _measure_and_save(settings: Settings, claim: Claim, saved: _Saved) -> tuple[int, int]:
-    """Save each month as it is measured, and return how many there are and how many are new."""
+    """Save each month as it is measured; return the number of months, and of new ones."""
     options = replace(measuring.measure_options(settings), cloning=None)
     source = measuring.clone_source(settings, claim.clone_url, claim.size_kb)
     lease = settings.clone_timeout + settings.measure_timeout + 60.0
@@ -128,7 +128,7 @@ def _measure_and_save(settings: Settings, claim: Claim, saved: _Saved) -> tuple[
 
 
 def _todays_way(settings: Settings) -> growth_rows.Way | None:
-    """Return how growth would be measured now; None where it is off, or there is no cloc."""
+    """Return how growth is measured now; None where it is off, or there is no cloc."""
     if settings.growth is GrowthMode.OFF:
         return None
     options = measuring.measure_options(settings)
@@ -153,7 +153,7 @@ def _lacking(settings: Settings, fingerprint: str) -> Iterable[ColumnElement[boo
 
 
 def _claim_next(settings: Settings) -> Claim | None:
-    """Claim a project; rows that were counted another way are deleted."""
+    """Claim a project, and delete rows that were counted differently."""
     way = _todays_way(settings)
     if way is None:
         return None
@@ -227,7 +227,7 @@ def _save_month(claim: Claim, month: str, snapshot: Snapshot, lease: float) -> N
 
 
 def _finish(claim: Claim, months: list[str]) -> None:
-    """Note that a project's growth is complete, and delete months that its history has no more."""
+    """Mark a project's growth as complete, and delete months that its history no longer has."""
 
     def finish(session: Session) -> None:
         _hold(session, claim, growth_not_before=None, growth_sha=claim.head_sha)
@@ -243,7 +243,7 @@ def _finish(claim: Claim, months: list[str]) -> None:
 
 
 def _hand_back(claim: Claim, pause: float) -> None:
-    """Let the project be claimed again after a pause in seconds."""
+    """Allow the project to be claimed again after a pause in seconds."""
     run_in_transaction(
         lambda session: session.execute(
             update(Project)
@@ -254,9 +254,9 @@ def _hand_back(claim: Claim, pause: float) -> None:
 
 
 def _hold(session: Session, claim: Claim, **values: object) -> None:
-    """Change a claimed project.
+    """Update a claimed project.
 
-    Raises Superseded where it is gone, is counted another way now, or another process has gone on.
+    Raises Superseded where it is gone or counted differently now, or another process claimed it.
     """
     held = session.execute(
         update(Project)

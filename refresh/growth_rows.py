@@ -1,4 +1,4 @@
-"""The rows of growth: what they are counted with, and what a push alone adds to them."""
+"""The rows of growth: how they are counted, and their update by a push."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from models import Growth, Project
 
 @dataclass(frozen=True)
 class Way:
-    """Say by which periods growth is measured, and what its rows are counted with."""
+    """The periods by which growth is measured, and the fingerprint of its rows."""
 
     by: measure.By
     fingerprint: str
 
 
 def find_way(mode: GrowthMode, counter: str, options: measure.Options) -> Way | None:
-    """Return how growth is measured with a counter; None where it is off, or that is not cloc."""
+    """Return how growth is measured with a counter; None where it is off or not by cloc."""
     if mode is GrowthMode.OFF or not counter.startswith("cloc"):
         return None
-    # Whose commits they are makes no difference to lines.
+    # The authors make no difference to lines of code.
     fingerprint = measure.fingerprint(counter, replace(options, author_patterns=None))
     by: measure.By = "year" if mode is GrowthMode.YEAR else "month"
     return Way(by, f"{fingerprint}-{mode}")
@@ -40,10 +40,10 @@ def month_of(period: str, now: datetime) -> str:
 def add_push(
     session: Session, row: Project, figures: measure.Figures, way: Way, now: datetime
 ) -> None:
-    """Make a project's growth complete for its new head, if it was for the one measured before.
+    """Complete a project's growth for its new head, if it was complete for the one before.
 
-    Where the push may have changed more than the current period, it is left as it is, and lacks
-    what a clone has to tell.
+    Where the push may have changed more than the current period, nothing changes, and the project
+    lacks growth.
     """
     if figures.since is None or figures.advance is None or row.growth_sha != figures.since:
         return

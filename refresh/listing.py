@@ -63,7 +63,7 @@ def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, for
     options = measure_options(settings)
     marks = wanted.find_marks()
     with ThreadPoolExecutor(1, thread_name_prefix="counter") as pool:
-        # To ask cloc for its version takes about as long as to ask GitHub for a page.
+        # Running cloc for its version takes about as long as requesting a page from GitHub.
         counter = pool.submit(measure.warm_up, options)
         listing, listed, gone = _fetch(github, settings.private_repositories)
     own_addresses: tuple[str, ...] = ()

@@ -195,13 +195,13 @@ def _measure(
         try:
             found_at, found = _ask_where_it_is(github, repository, ask)
         except EmptyRepository as error:
-            # One that had commits is believed to be empty only when GitHub says so too.
+            # A repository that had commits counts as empty only if GitHub's API agrees.
             if last.head_sha and github.has_commits(repository.github_id):
                 raise MeasureError(EMPTIED) from error
             raise
         answer = asked.result()
     if found is None:
-        # Pushed to, but not on the branch that is measured; renamed; or nothing at all.
+        # Pushed to another branch, renamed, or not changed at all.
         may_lack = isinstance(answer, GitHubError) and not last.lacks_languages
         return _put_together(task, fingerprint, None, None if may_lack else answer, found_at)
     _log_fallback(settings, repository, found)
