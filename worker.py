@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import logging
 import multiprocessing
 import os
@@ -166,6 +167,9 @@ def main() -> None:
         db.engine.dispose()
     workers = settings.refresh_concurrency if arguments.pool else 1
     share_out(app, settings, workers)
+    # A collection in a fork would write to every object, and so copy the pages that forks share.
+    gc.collect()
+    gc.freeze()
     WorkerPool(app, settings, workers).run()
 
 

@@ -16,7 +16,10 @@ from config import Settings
 
 def fail_fast_options(url: str) -> dict[str, Any]:
     """Return the options of a connection for a request: a timeout of a second, no retries."""
-    return _options(url, timeout=1.0, retry=Retry(NoBackoff(), 0))
+    return {
+        **_options(url, timeout=1.0, retry=Retry(NoBackoff(), 0)),
+        "health_check_interval": 30,
+    }
 
 
 def connect_worker(url: str) -> Redis:
@@ -43,7 +46,9 @@ def _options(url: str, timeout: float | None, retry: Retry) -> dict[str, Any]:
         "socket_connect_timeout": timeout or 5.0,
         "socket_timeout": timeout,
         "retry": retry,
-        "health_check_interval": 30,
+        # Without these a connection begins with four commands more, and each job opens two.
+        "protocol": 2,
+        "driver_info": None,
     }
     if urlsplit(url).scheme == "rediss":
         # Heroku's Redis has a self-signed certificate.

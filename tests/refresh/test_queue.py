@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from rq import Queue
 from rq.job import Job
 
 from config import Settings, read_settings
 from errors import QueueUnavailable
 from refresh import queue
-from refresh.connection import connect_worker, is_reachable
+from refresh.connection import connect_worker, fail_fast_options, is_reachable
 from tests.support.redis_server import RedisServer
 from tests.support.tls_front import TlsFront
 
@@ -39,6 +40,21 @@ def test_a_self_signed_certificate_is_accepted(tls_url: str, redis_server: Redis
     assert queue.count_waiting(over_tls) == 1
     with connect_worker(tls_url) as connection:
         assert Queue("default", connection=connection).job_ids == ["refresh"]
+
+
+def test_a_connection_begins_without_commands_of_its_own(redis_server: RedisServer):
+    url = redis_server.url
+    with redis_server.client() as observer:
+        observer.config_resetstat()
+        with connect_worker(url) as connection:
+            connection.get("key")
+        with Redis.from_url(url, **fail_fast_options(url)) as connection:
+            connection.get("key")
+        counted = observer.info("commandstats")
+
+    # A job opens two connections, and a request for the index one.
+    assert counted["cmdstat_get"]["calls"] == 2
+    assert {"cmdstat_hello", "cmdstat_client"}.isdisjoint(counted)
 
 
 def test_jobs_carry_no_secret_and_are_not_kept_for_long(redis_server: RedisServer):
