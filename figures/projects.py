@@ -72,12 +72,14 @@ def fetch_projects(
 ) -> list[dict[str, Any]]:
     """Return projects as clients see them, JSON columns as `orjson.Fragment`.
 
-    Rows are not turned into ORM objects, which takes a fifth of the time for 10,000 projects.
+    The rows are the connection's, not the session's: those of 10,000 projects take two thirds of
+    the time.
     """
     names = tuple(fields)
     columns: list[Any] = [PROJECT_FIELDS[name].label(name) for name in names]
     query = select(*columns).where(*conditions).order_by(*order_by).limit(limit).offset(offset)
-    projects = [dict(zip(names, row, strict=True)) for row in db.session.execute(query)]
+    rows = db.session.connection().execute(query)
+    projects = [dict(zip(names, row, strict=True)) for row in rows]
     for name in JSON_FIELDS:
         if name in names:
             for project in projects:
