@@ -127,7 +127,7 @@ def test_random_histories_without_generated_files(
     chunk, tmp_path: Path, git_server: GitServer, without_count, monkeypatch
 ):
     chosen = replace(without_count, exclude_generated=True)
-    seeds = [chunk * 1000 + number for number in range(HISTORIES // CHUNKS)]
+    seeds = [chunk * 1000 + number for number in range(HISTORIES // CHUNKS // 2)]
     assert sum(follow(s, tmp_path, git_server, chosen, monkeypatch, VendoringAuthor) for s in seeds)
 
 

@@ -138,14 +138,16 @@ def _timestamp(digits: str) -> datetime | None:
 def find_generated(clone: Path, paths: Iterable[str]) -> set[str]:
     """Return those of some paths that are vendored, generated, lock files or minified.
 
-    Attributes are those of the work tree; each path is asked about by itself.
+    Attributes are those of the work tree.
     """
+    asked = sorted(set(paths))
+    check = ["git", "check-attr", "linguist-vendored", "linguist-generated", "--", *asked]
+    lines = _run(check, clone).splitlines() if asked else []
+    values = [line.rsplit(b": ", 1)[1] for line in lines]
     found = set()
-    for path in set(paths):
-        check = ["git", "check-attr", "linguist-vendored", "linguist-generated", "--", path]
-        answers = [line.rsplit(b": ", 1)[1] for line in _run(check, clone).splitlines()]
-        yes = any(answer not in (b"unspecified", b"unset", b"false") for answer in answers)
-        no = not yes and answers != [b"unspecified", b"unspecified"]
+    for path, *said in zip(asked, values[::2], values[1::2], strict=True):
+        yes = any(value not in (b"unspecified", b"unset", b"false") for value in said)
+        no = not yes and said != [b"unspecified", b"unspecified"]
         if yes or (not no and GENERATED_NAME.search(path)):
             found.add(path)
     return found
