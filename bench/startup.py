@@ -113,8 +113,8 @@ def list_paths(settings: dict[str, str]) -> list[str]:
     return paths
 
 
-def measure_web(settings: dict[str, str], folder: Path) -> tuple[Taken, Taken]:
-    """Measure gunicorn's only worker when it is ready, and when it has answered every GET."""
+def measure_web(settings: dict[str, str], folder: Path) -> tuple[Taken, Taken, Taken]:
+    """Measure gunicorn's parent and its only worker when ready, and the worker after every GET."""
     paths = in_process(list_paths, settings)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -123,12 +123,12 @@ def measure_web(settings: dict[str, str], folder: Path) -> tuple[Taken, Taken]:
         _wait_for(lambda: (folder / "pid").exists() and _answers(f"{url}/api/health"))
         master = psutil.Process(int((folder / "pid").read_text()))
         (worker,) = master.children()
-        ready = measure(worker.pid)
+        parent, ready = measure(master.pid), measure(worker.pid)
         with requests.Session() as session:
             for path in paths:
                 answer = session.get(url + path, timeout=WAIT)
                 assert answer.status_code in (200, 404), (path, answer.status_code)
-        return ready, measure(worker.pid)
+        return parent, ready, measure(worker.pid)
 
 
 def measure_worker(settings: dict[str, str], folder: Path, redis: Redis) -> tuple[Taken, Taken]:
@@ -183,7 +183,7 @@ def main() -> None:
         settings["PYTHONPATH"] = os.environ.get("PYTHONPATH", str(ROOT))
         in_process(fill, settings, 30)
         libraries, imported = compare_imports((LIBRARIES, "import app"), settings, rounds)
-        ready, answered = measure_web(settings, folder)
+        parent, ready, answered = measure_web(settings, folder)
         worker, work_horse = measure_worker(settings, folder, client)
     print(machine())
     print_table(
@@ -201,6 +201,7 @@ def main() -> None:
             for name, taken in (
                 ("the six libraries alone", libraries),
                 ("import app", imported),
+                ("gunicorn's parent", parent),
                 ("gunicorn's worker, ready", ready),
                 ("the same, every GET answered", answered),
                 ("RQ's worker", worker),

@@ -84,10 +84,15 @@ def import_readers() -> None:
 
 @cache
 def _imported(path: str) -> Callable[..., Any]:
-    """Return a view that imports the one at a dotted path when it is first called."""
+    """Return a function that imports the one at `module:name` when it is first called."""
+
+    @cache  # filters are called for every row of a page
+    def find() -> Callable[..., Any]:
+        found: Callable[..., Any] = resolve_name(path)
+        return found
 
     def call(*arguments: Any, **options: Any) -> Any:
-        return resolve_name(path)(*arguments, **options)
+        return find()(*arguments, **options)
 
     # Flask-Limiter identifies a view by these attributes.
     call.__module__, _, call.__qualname__ = path.partition(":")
