@@ -187,13 +187,17 @@ def test_of_many_large_attributes_few_are_held_at_a_time(
 
 
 @pytest.mark.needs_cloc
-def test_copies_that_a_checkout_makes_different_both_count(repo: RepoBuilder, tmp_path: Path):
+@pytest.mark.parametrize("more", ["", ".gitattributes linguist-generated\n"])
+def test_copies_that_a_checkout_makes_different_both_count(
+    repo: RepoBuilder, tmp_path: Path, more: str
+):
     same = "# $Id$\nvalue = 1\n"
-    repo.commit({"a.py": same, "src/b.py": same, "src/.gitattributes": "*.py ident\n"})
-    with cloned(repo, options(tmp_path / "scratch")) as git:
+    repo.commit({"a.py": same, "src/b.py": same, "src/.gitattributes": f"*.py ident\n{more}"})
+    with cloned(repo, options(tmp_path / "scratch", exclude_generated=bool(more))) as git:
         counted, counts = count_changed(git, list_files(git, "HEAD", frozenset()), {})
 
     assert counted.languages == {"Python": 2}
+    assert counted.excluded_files == bool(more)
     assert counts == {}
 
 
