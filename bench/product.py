@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Mapping
@@ -61,6 +62,8 @@ def start(settings: Mapping[str, str]) -> Flask:
     logging.getLogger().setLevel(logging.ERROR)
     prepare(app)
     measure.warm_up(measure_options(app.config["SETTINGS"]))
+    gc.collect()
+    gc.freeze()
     return app
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from cancel import CancelScope
 from errors import Interrupted
-from measure import Count, NotCounted, Options, best_counter, fingerprint
+from measure import Count, NotCounted, Options, best_counter, fingerprint, warm_up
 from measure import estimate as estimate_module
 from measure.cloc import ClocFailed, Table, find_cloc, parse_csv
 from measure.command import Deadline
@@ -372,6 +372,18 @@ def test_the_fingerprint_changes_with_git_but_not_with_its_corrections(tmp_path:
         words.append(fingerprint("cloc 1.96", options(tmp_path / "s", search_path=str(folder))))
 
     assert words[0] == words[1] != words[2]
+
+
+def test_what_is_warmed_up_runs_no_program_for_a_fingerprint(stub, monkeypatch):
+    chosen = stub("")
+    counter = warm_up(chosen)
+
+    def refuse(*_arguments, **_options):
+        raise AssertionError("a program is run")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert counter == best_counter(chosen) == "cloc 1.99"
+    assert fingerprint(counter, chosen)
 
 
 def test_pygount_runs_as_a_program_of_its_own(tree: Path):
