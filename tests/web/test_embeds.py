@@ -136,7 +136,7 @@ def test_badges(client: FlaskClient, figure: str, one: str, together: str):
 
 def test_every_badge_of_a_project_that_was_never_measured(app: Flask, client: FlaskClient):
     with app.app_context():
-        run_in_transaction(lambda session: session.add(Project(name="new", github_id=3)))
+        run_in_transaction(lambda session: session.add(Project(id=3, name="new", github_id=3)))
     for figure in BADGE_FIGURES:
         assert "unknown" in told(client.get(f"/api/badge/new/{figure}.svg"))
     assert told(client.get("/api/card/new.svg")).count("unknown") > 5
@@ -239,7 +239,13 @@ def test_names_cannot_inject_markup(app: Flask, client: FlaskClient):
     with app.app_context():
         run_in_transaction(
             lambda session: session.add(
-                Project(name=HOSTILE, github_id=3, primary_language=HOSTILE, stale_reason=HOSTILE)
+                Project(
+                    id=3,
+                    name=HOSTILE,
+                    github_id=3,
+                    primary_language=HOSTILE,
+                    stale_reason=HOSTILE,
+                )
             )
         )
     paths = [f"/api/badge/{{}}/{figure}.svg" for figure in BADGE_FIGURES]
