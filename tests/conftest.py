@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import measure
+from measure.cloc_server import preloaded
 from tests.support.databases import migrate_database
 from tests.support.git_server import GitServer
 from tests.support.github_api import GitHubApi
+from tests.support.measuring import options, write_stub_cloc
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
 from tests.support.world import World
@@ -87,8 +91,24 @@ def github_api() -> Iterator[GitHubApi]:
         yield api
 
 
+@pytest.fixture(scope="session")
+def _cloc_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    with measure.PreloadedCloc(options(tmp_path_factory.mktemp("cloc"))):
+        server, preloaded._current = preloaded._current, None
+        yield server
+
+
 @pytest.fixture
-def world(tmp_path: Path, git_server: GitServer, github_api: GitHubApi) -> World:
+def preloaded_cloc(_cloc_process: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts in this process fork one cloc, shared by the run: compiling it takes the longest."""
+    monkeypatch.setattr(preloaded, "_current", _cloc_process)
+    monkeypatch.setattr(measure, "PreloadedCloc", lambda _: contextlib.nullcontext())
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, git_server: GitServer, github_api: GitHubApi, preloaded_cloc: None
+) -> World:
     """An account without repositories on the git server and the fake API."""
     git_server.token = github_api.token
     return World(tmp_path / "world", git_server, github_api)
@@ -210,6 +230,12 @@ def environment(database_url: str, github_api: GitHubApi) -> dict[str, str]:
         "REFRESH_MIN_INTERVAL": "0",
         "FORCE_MIN_INTERVAL": "0",
     }
+
+
+@pytest.fixture
+def _no_lines(environment: dict[str, str], tmp_path: Path) -> None:
+    """Nothing is spent on counting lines: for tests that look at commits alone."""
+    environment |= {"CLOC_PATH": write_stub_cloc(tmp_path), "PRELOAD_CLOC": "false"}
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def refresh_on(service: Service) -> str:
     return str(ended["id"])
 
 
-@pytest.mark.needs_cloc
+@pytest.mark.usefixtures("_no_lines")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_every_line_of_a_refresh_has_its_id_and_repository(
     environment: dict[str, str], redis_server: RedisServer, world: World, tmp_path: Path
@@ -142,7 +142,7 @@ def test_every_line_of_a_refresh_has_its_id_and_repository(
     assert "repository" not in listed
 
 
-@pytest.mark.needs_cloc
+@pytest.mark.usefixtures("_no_lines")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("mode", ["count", "hide"])
 def test_no_line_names_a_private_repository(

@@ -13,14 +13,14 @@ from measure import Figures, History, Options, Source, fetch, fingerprint, measu
 from measure.authors import Author, Authors
 from measure.history import read_history
 from tests.measure.test_incremental import Sums
-from tests.support.measuring import options
+from tests.support.measuring import options, write_stub_cloc
 from tests.support.oracle import ask, count_bots
 from tests.support.random_author import Author as Developer
 from tests.support.repos import RepoBuilder
 
-CHUNKS = 6
+CHUNKS = 10
 BY_DEFAULT = 1
-HISTORIES = 5  # of a chunk
+HISTORIES = 3  # of a chunk
 
 ADA = "Ada Tester <ada@example.org>"
 WORK = "Ada Tester <Ada.Tester@Work.example>"
@@ -69,10 +69,7 @@ class Crowd(RepoBuilder):
 
 @pytest.fixture
 def without_count(tmp_path: Path) -> Options:
-    stub = tmp_path / "cloc"
-    stub.write_text("#!/bin/sh\n[ $1 = --version ] && echo 1.96\nexit 0\n")
-    stub.chmod(0o755)
-    return options(tmp_path / "scratch", cloc_path=str(stub))
+    return options(tmp_path / "scratch", cloc_path=write_stub_cloc(tmp_path))
 
 
 def only_own(figures: Figures) -> Figures:

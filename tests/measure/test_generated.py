@@ -17,6 +17,8 @@ from tests.support.measuring import found, options
 from tests.support.oracle import ask
 from tests.support.repos import Entry, RepoBuilder
 
+pytestmark = pytest.mark.usefixtures("preloaded_cloc")
+
 CODE = "x = 1\ny = 2\n"
 
 

@@ -26,6 +26,8 @@ from tests.support.measuring import options
 from tests.support.processes import wait_for
 from tests.support.repos import Entry, RepoBuilder, run_git
 
+pytestmark = pytest.mark.usefixtures("preloaded_cloc")
+
 TOKEN = "ghp_canary0123456789"
 LOOPBACK = "http://127.0.0.1:1"
 

@@ -43,6 +43,9 @@ from tests.support.random_history import (
 )
 from tests.support.repos import Entry, RepoBuilder, run_git
 
+# What cloc says of a whole checkout comes from a cloc of its own, see whole().
+pytestmark = pytest.mark.usefixtures("preloaded_cloc")
+
 EXCLUDED = frozenset({"build", "dist"})
 NOVEMBER = datetime(2023, 11, 20, tzinfo=UTC)
 

@@ -13,13 +13,13 @@ import pytest
 from measure import Figures, Options, Source, fetch, measure
 from measure.figures import Advance
 from tests.support.git_server import GitServer
-from tests.support.measuring import found, options
+from tests.support.measuring import found, options, write_stub_cloc
 from tests.support.oracle import Truth, ask
 from tests.support.random_author import MODULES, YEAR_2020, Author, VendoringAuthor
 from tests.support.repos import Entry, RepoBuilder
 
 HISTORIES = 200
-CHUNKS = 20
+CHUNKS = 40
 # The others are left to `make test-all`.
 BY_DEFAULT = 1
 # Counted twice when new commits were told by git's walk, which ends by date.
@@ -62,10 +62,7 @@ def _added(old: Truth, new: Truth) -> Truth:
 @pytest.fixture
 def without_count(tmp_path: Path) -> Options:
     """Options under which counting costs nothing, since only the history is looked at."""
-    stub = tmp_path / "cloc"
-    stub.write_text("#!/bin/sh\n[ $1 = --version ] && echo 1.96\nexit 0\n")
-    stub.chmod(0o755)
-    return options(tmp_path / "scratch", cloc_path=str(stub))
+    return options(tmp_path / "scratch", cloc_path=write_stub_cloc(tmp_path))
 
 
 def follow(

@@ -16,6 +16,8 @@ from tests.support.measuring import found, options
 from tests.support.oracle import ask
 from tests.support.repos import Entry, RepoBuilder
 
+pytestmark = pytest.mark.usefixtures("preloaded_cloc")
+
 DEFAULT_EXCLUDED = frozenset(
     [
         "node_modules",

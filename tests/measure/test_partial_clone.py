@@ -17,7 +17,7 @@ from tests.support.measuring import options
 from tests.support.random_history import GENERATED, GENERATED_NAMES, HARMLESS, NAMES, grow
 from tests.support.repos import Entry, RepoBuilder, run_git
 
-pytestmark = pytest.mark.needs_cloc
+pytestmark = [pytest.mark.needs_cloc, pytest.mark.usefixtures("preloaded_cloc")]
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_each_push_gives_the_figures_of_a_full_clone(
     repo: RepoBuilder, git_server: GitServer, chosen: Options, filters: bool, names, harmless
 ):
     chosen = replace(chosen, exclude_generated=harmless is GENERATED)
-    commits = grow(repo, random.Random(7), 16, names=names, harmless=harmless)
+    commits = grow(repo, random.Random(7), 12, names=names, harmless=harmless)
     source = Source(repo.publish(git_server, "demo"))
     git_server.set_filters("demo", allowed=filters)
     last = None

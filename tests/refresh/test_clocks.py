@@ -25,7 +25,7 @@ def service(
         yield service
 
 
-@pytest.mark.needs_cloc
+@pytest.mark.usefixtures("_no_lines")
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_processes_whose_clocks_differ_do_not_take_each_other_for_dead(
     app: Flask, service: Service, world: World

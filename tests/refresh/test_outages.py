@@ -21,7 +21,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.service import Service, descendants, serving, wait_until
 from tests.support.world import World
 
-pytestmark = pytest.mark.needs_cloc
+pytestmark = pytest.mark.usefixtures("_no_lines")
 
 
 @pytest.fixture

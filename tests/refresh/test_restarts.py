@@ -21,7 +21,7 @@ from tests.support.service import Service, descendants, serving, wait_until
 from tests.support.world import World
 
 pytestmark = [
-    pytest.mark.needs_cloc,
+    pytest.mark.usefixtures("_no_lines"),
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
 LOCAL = ("app.py",)

@@ -95,7 +95,7 @@ def test_a_preloaded_cloc_is_replaced_when_it_dies(service: Service, world: Worl
 
 
 @pytest.fixture
-def slow(service: Service, world: World) -> Service:
+def slow(_no_lines: None, service: Service, world: World) -> Service:
     """A running service in the middle of measuring `slow`, which hangs, with `quick` done."""
     world.add("slow", commits=2, size=9)
     world.add("quick", commits=1)
@@ -176,6 +176,7 @@ def test_sigterm_to_every_process_is_not_the_repositorys_failure(slow: Service):
     assert_finished_well(slow)
 
 
+@pytest.mark.usefixtures("_no_lines")
 def test_without_a_worker_a_refresh_ends_as_failed_in_words(service: Service, world: World):
     service.waits["UNATTENDED_AFTER"] = 6.0
     world.add("alpha")
@@ -193,7 +194,7 @@ def test_without_a_worker_a_refresh_ends_as_failed_in_words(service: Service, wo
 
 
 @pytest.fixture
-def _soon_abandoned(service: Service) -> None:
+def _soon_abandoned(_no_lines: None, service: Service) -> None:
     service.waits["ABANDONED_AFTER"] = 6.0
 
 
@@ -212,6 +213,7 @@ def test_workers_killed_for_good_end_the_refresh_as_failed(slow: Service):
     assert slow.post().status_code == 202
 
 
+@pytest.mark.usefixtures("_no_lines")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_workers_that_get_nowhere_do_not_keep_a_refresh_alive(service: Service, world: World):
     service.waits |= {"UNATTENDED_AFTER": 5.0, "STALLED_AFTER": 5.0}
@@ -228,6 +230,7 @@ def test_workers_that_get_nowhere_do_not_keep_a_refresh_alive(service: Service, 
     assert "worker" in ended["error_message"]
 
 
+@pytest.mark.usefixtures("_no_lines")
 def test_a_flushed_redis_loses_nothing(service: Service, own_redis: RedisServer, world: World):
     for number in range(3):
         world.add(f"repo{number}")
@@ -242,6 +245,7 @@ def test_a_flushed_redis_loses_nothing(service: Service, own_redis: RedisServer,
     assert len(figures(service)) == 3
 
 
+@pytest.mark.usefixtures("_no_lines")
 def test_a_redis_killed_in_mid_refresh_is_survived(
     service: Service, own_redis: RedisServer, world: World
 ):
@@ -262,6 +266,7 @@ def test_a_redis_killed_in_mid_refresh_is_survived(
     assert len(figures(service)) == 6
 
 
+@pytest.mark.usefixtures("_no_lines")
 def test_a_frozen_redis_holds_nobody_up(service: Service, own_redis: RedisServer, world: World):
     world.add("alpha")
     service.start_web()

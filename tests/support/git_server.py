@@ -97,14 +97,16 @@ class GitServer:
         path = self.path(name)
         if not path.exists():
             path.mkdir(parents=True)
-            run_git(path, "init", "--quiet", "--bare")
+            run_git(path, "init", "--quiet", "--bare", "--template=")
             self.set_filters(name, filters)
         return path
 
     def set_filters(self, name: str, allowed: bool) -> None:
         """Set whether a repository can be cloned in part (`--filter`)."""
-        for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
-            run_git(self.path(name), "config", key, str(allowed).lower())
+        keys = ("allowFilter", "allowAnySHA1InWant")
+        section = "".join(f"\t{key} = {str(allowed).lower()}\n" for key in keys)
+        with (self.path(name) / "config").open("a") as config:  # of several values the last counts
+            config.write(f"[uploadpack]\n{section}")
 
     def redirect(self, name: str, to: str) -> None:
         """Answer requests for a name with 302 to the same place below another repository URL."""

@@ -49,6 +49,33 @@ def _write_head(repository: Path, branch: str) -> None:
     (repository / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
 
 
+def _link_objects(source: Path, target: Path) -> None:
+    """Add the loose objects of one repository to another; a push takes several processes."""
+    for path in source.glob("??/*"):
+        copy = target / path.parent.name / path.name
+        if not copy.exists():
+            copy.parent.mkdir(exist_ok=True)
+            copy.hardlink_to(path)
+
+
+def _copy_refs(source: Path, target: Path) -> None:
+    """Make one repository's refs those of another; each changes at once, as by a push."""
+    shas = {path.relative_to(source): path.read_bytes() for path in _files(source)}
+    for path in _files(target):
+        if path.relative_to(target) not in shas:
+            path.unlink()
+    for name, sha in shas.items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f"{path.name}.lock")
+        new.write_bytes(sha)
+        new.replace(path)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 class RepoBuilder:
     """Build a repository in a folder of its own, without a work tree.
 
@@ -62,7 +89,7 @@ class RepoBuilder:
         self.clock = FIRST_COMMIT - HOUR
         self.made = 0
         path.mkdir(parents=True, exist_ok=True)
-        self.git("init", "--quiet", "--bare")
+        self.git("init", "--quiet", "--bare", "--template=")
         self.checkout(branch)
 
     def git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
@@ -173,18 +200,24 @@ class RepoBuilder:
         Each rewrites some lines in `edits` of the `files` text files below `folder`; the same seed
         gives the same content. Commits are `step` seconds apart.
         """
+        texts = {f"{folder}/part{n // 50}/file{n}{suffix}": [""] * lines for n in range(files)}
+        return self.commit_each(edited(texts, commits, edits, seed), step=step, title="Bulk")
+
+    def commit_each(
+        self, series: Iterable[Files], *, step: int = HOUR, title: str = "Commit"
+    ) -> str:
+        """Commit several changes, one after the other, in one process; return the last sha."""
         who = IDENTITY.encode()
         ref = self._ref().encode()
         parent = b"".join(b"from %s\n" % sha.encode() for sha in self._parent())
-        texts = {f"{folder}/part{n // 50}/file{n}{suffix}": [""] * lines for n in range(files)}
 
         def stream() -> Iterator[bytes]:
-            for number, changed_files in enumerate(edited(texts, commits, edits, seed)):
+            for number, changed_files in enumerate(series):
                 self.clock += step
                 self.made += 1
                 stamp = b"%s %d +0000" % (who, self.clock)
                 yield b"commit %s\nauthor %s\ncommitter %s\n" % (ref, stamp, stamp)
-                yield data(b"Bulk %d" % number) + b"\n" + (b"" if number else parent)
+                yield data(f"{title} {number}".encode()) + b"\n" + (b"" if number else parent)
                 yield b"\n".join([*changes(changed_files), b""])
 
         self._fast_import(stream())
@@ -194,7 +227,7 @@ class RepoBuilder:
         """Copy the repository into a bare one at `path`, which push() keeps up to date."""
         if not (path / "HEAD").exists():
             path.mkdir(parents=True, exist_ok=True)
-            run_git(path, "init", "--quiet", "--bare")
+            run_git(path, "init", "--quiet", "--bare", "--template=")
         if path not in self.published:
             self.published.append(path)
         self._mirror(path)
@@ -211,8 +244,12 @@ class RepoBuilder:
             self._mirror(path)
 
     def _mirror(self, path: Path) -> None:
-        if self.git("for-each-ref", "--count=1"):
+        if any((self.path / "objects" / "pack").glob("*.pack")):
+            # Packed by git, as a server's repositories are.
             self.git("push", "--quiet", "--mirror", "--force", str(path.absolute()))
+        else:
+            _link_objects(self.path / "objects", path / "objects")
+            _copy_refs(self.path / "refs", path / "refs")
         _write_head(path, self.current)
 
     def _tip(self) -> str | None:

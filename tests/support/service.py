@@ -6,8 +6,6 @@ import contextlib
 import fcntl
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import requests
 
 from measure.workspace import MARKER
+from tests.support.launcher import Launched, launcher
 from tests.support.processes import free_port, watchman
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,54 +42,39 @@ class Service:
         self.environment = {**environment, "TMPDIR": str(folder / "tmp"), "PYTHONWARNINGS": ""}
         self.folder = folder
         self.port = free_port()
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Launched] = []
         self.waits = dict(DEFAULT_WAITS)
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str) -> Launched:
         """Start a program with short timeouts; its output goes to a file of its own."""
         log = self.folder / f"{len(self.processes)}-{Path(command[0]).stem}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, *self.arguments(*command)],
-                cwd=ROOT,
-                env={**self.environment, "PORT": str(self.port)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        watchman.end_process(process.pid)
+        waits = [f"{name}={seconds}" for name, seconds in self.waits.items()]
+        environment = {**self.environment, "PORT": str(self.port)}
+        process = launcher.launch([*waits, *command], environment, log)
         self.processes.append(process)
         return process
 
-    def arguments(self, *command: str) -> list[str]:
-        """Return Python's arguments that start a program."""
-        waits = [f"{name}={seconds}" for name, seconds in self.waits.items()]
-        return ["-m", "tests.support.short_timeouts", *waits, *command]
-
-    def start_worker(self, *options: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, *options: str) -> Launched:
         """Start `python worker.py` and wait until a worker of its own listens to the queue."""
         before = self.logs().count(LISTENING)
         process = self.start("worker.py", *options)
         self._wait(process, lambda: self.logs().count(LISTENING) > before, "a worker listens")
         return process
 
-    def start_web(self) -> subprocess.Popen[bytes]:
+    def start_web(self) -> Launched:
         """Start `gunicorn app:app` and wait until it answers."""
         process = self.start("gunicorn", "app:app")
         self._wait(process, self._answers, "the web process answers")
         return process
 
-    def start_local(self) -> subprocess.Popen[bytes]:
+    def start_local(self) -> Launched:
         """Start `python app.py` and wait until it answers."""
         process = self.start("app.py")
         self._wait(process, self._answers, "python app.py answers")
         return process
 
-    def _wait(
-        self, process: subprocess.Popen[bytes], holds: Callable[[], object], what: str
-    ) -> None:
+    def _wait(self, process: Launched, holds: Callable[[], object], what: str) -> None:
         wait_until(lambda: holds() or process.poll() is not None, LIMIT, what)
         assert process.poll() is None, self.logs()
 

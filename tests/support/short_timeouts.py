@@ -1,10 +1,4 @@
-"""Run one of the Procfile's programs with shorter waits: `python -m tests.support.short_timeouts`.
-
-The first arguments set waits of `refresh.store` and `refresh.wanted`, as `DEAD_AFTER=2.5`;
-`SKEW=130` sets the process's clock forward. The next is `worker.py`, `app.py`, `gunicorn` or
-`flask`, the rest are that program's own.
-What takes half a minute in production takes a few seconds here, so that tests can wait for it.
-"""
+"""The Procfile's programs with shorter waits: half a minute in production is a few seconds here."""
 
 from __future__ import annotations
 
@@ -24,8 +18,14 @@ def shorten(name: str, seconds: str) -> None:
     setattr(module, name, float(seconds))
 
 
-if __name__ == "__main__":
-    arguments = sys.argv[1:]
+def run(arguments: list[str]) -> None:
+    """Run a program in this process.
+
+    The first arguments set waits of `refresh.store` and `refresh.wanted`, as `DEAD_AFTER=2.5`;
+    `SKEW=130` sets the process's clock forward. The next is `worker.py`, `app.py`, `gunicorn` or
+    `flask`, the rest are that program's own.
+    """
+    arguments = list(arguments)
     while "=" in arguments[0]:
         name, _, seconds = arguments.pop(0).partition("=")
         if name == "SKEW":

@@ -29,8 +29,11 @@ class World:
         """Add a repository with some commits of Python and return its builder."""
         builder = RepoBuilder(self.folder / name)
         self.repositories[name] = builder
-        for number in range(commits):
-            builder.commit({f"file{number}.py": f"print({number})\n" * (number + 1)})
+        if commits:
+            builder.commit_each(
+                {f"file{number}.py": f"print({number})\n" * (number + 1)}
+                for number in range(commits)
+            )
         url = builder.publish(self.git, name)
         if facts.get("private"):
             self.git.private.add(name)
