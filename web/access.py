@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from flask import Flask, Response, current_app, jsonify, request
+from flask import Flask, Response, jsonify, request
 from flask_cors import CORS
 from flask_limiter import Limiter, RequestLimit
 from flask_limiter.util import get_remote_address
@@ -17,6 +17,7 @@ from config.checks import DEFAULT_PORTS
 from errors import OriginRefused
 from refresh.connection import fail_fast_options
 from web.payloads import MAX_PAYLOAD
+from web.settings import current_settings
 
 MAX_BODY = 64 * 1024
 WEBHOOK = "webhook.receive"
@@ -104,7 +105,7 @@ def _refuse_foreign_origins() -> None:
     origin = request.headers.get("Origin")
     if origin is None or request.method in ("GET", "HEAD", "OPTIONS"):
         return
-    settings: Settings = current_app.config["SETTINGS"]
+    settings = current_settings()
     if origin.lower() not in settings.cors_origins and not _is_own(origin):
         raise OriginRefused
 
@@ -123,7 +124,7 @@ def _is_own(origin: str) -> bool:
 
 def _refuse_large_bodies() -> None:
     """Refuse a body that is large, or whose length is not announced, without reading it."""
-    settings: Settings = current_app.config["SETTINGS"]
+    settings = current_settings()
     if request.endpoint == WEBHOOK and settings.github_webhook_secret is not None:
         request.max_content_length = MAX_PAYLOAD
     unannounced = "Transfer-Encoding" in request.headers

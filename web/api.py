@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from flask import current_app, redirect, request, url_for
+from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from config import PrivateMode, Settings
 from database.engine import NO_DATABASE
 from database.types import to_iso_utc, utc_now
 from errors import BadParameter
@@ -43,6 +42,7 @@ from web.parameters import (
     parse_time_query,
 )
 from web.responses import kept
+from web.settings import current_settings, private_mode
 
 VERSION = "2.1.0"
 OPENAPI = Path(__file__).resolve().parent / "openapi.json"
@@ -85,7 +85,7 @@ def index() -> ResponseReturnValue:
     body = {
         "message": "Project Tracker API",
         "version": VERSION,
-        "redis_available": is_reachable(_settings()),
+        "redis_available": is_reachable(current_settings()),
         "endpoints": ENDPOINTS,
     }
     return body, headers
@@ -105,7 +105,7 @@ def health() -> ResponseReturnValue:
     except SQLAlchemyError:
         db.session.rollback()
         return {"status": "unhealthy", "database": "unreachable", "error": NO_DATABASE}, 503
-    settings = _settings()
+    settings = current_settings()
     return {
         "status": "healthy",
         "database": "reachable",
@@ -134,7 +134,7 @@ def list_projects() -> ResponseReturnValue:
 def overview() -> ResponseReturnValue:
     """Return the rollup and the projects that a query chooses, in one answer."""
     projects, headers = _choose_projects(parse_project_query(request.args))
-    metrics = rollup.compute(_mode())
+    metrics = rollup.compute(private_mode())
     body = {
         "metrics": metrics,
         "projects": projects,
@@ -153,13 +153,13 @@ def show_project(name: str, owner: str | None = None) -> ResponseReturnValue:
 def show_history(name: str, owner: str | None = None) -> ResponseReturnValue:
     """Return one project's changes by period."""
     project = join_name(owner, name)
-    if owner is None and not is_visible(project, _mode()):
+    if owner is None and not is_visible(project, private_mode()):
         # A project of another owner may be named `history`, as this route ends.
         return _project(join_name(name, "history"))
     query = parse_time_query(request.args, ACTIVITY_PARAMETERS)
-    if not is_visible(project, _mode()):
+    if not is_visible(project, private_mode()):
         return NO_PROJECT, 404
-    days = _fetch_days(named(project, _mode()), query)
+    days = _fetch_days(named(project, private_mode()), query)
     return {"project": project, **activity.history_to_json(days, query.granularity)}
 
 
@@ -168,9 +168,9 @@ def show_activity() -> ResponseReturnValue:
     """Return the changes by period, streaks and the busiest weekday of one project or of all."""
     query = parse_time_query(request.args, ("project", *ACTIVITY_PARAMETERS))
     name = query.project
-    if name is not None and not is_visible(name, _mode()):
+    if name is not None and not is_visible(name, private_mode()):
         return NO_PROJECT, 404
-    conditions = counted(_mode()) if name is None else named(name, _mode())
+    conditions = counted(private_mode()) if name is None else named(name, private_mode())
     days = _fetch_days(conditions, query)
     today = utc_now().date()
     return {"project": name, **activity.activity_to_json(days, query.granularity, today)}
@@ -186,25 +186,25 @@ def _fetch_days(conditions: Sequence[ColumnElement[bool]], query: TimeQuery) -> 
 @kept
 def show_growth() -> ResponseReturnValue:
     """Return the lines of code of all projects together at the end of each month or year."""
-    return _growth(parse_growth_query(request.args), counted(_mode()))
+    return _growth(parse_growth_query(request.args), counted(private_mode()))
 
 
 @kept
 def show_project_growth(name: str, owner: str | None = None) -> ResponseReturnValue:
     """Return one project's lines of code at the end of each month or year."""
     project = join_name(owner, name)
-    if owner is None and not is_visible(project, _mode()):
+    if owner is None and not is_visible(project, private_mode()):
         return _project(join_name(name, "growth"))
     query = parse_growth_query(request.args)
-    if not is_visible(project, _mode()):
+    if not is_visible(project, private_mode()):
         return NO_PROJECT, 404
-    return _growth(query, named(project, _mode()))
+    return _growth(query, named(project, private_mode()))
 
 
 @kept
 def metrics() -> ResponseReturnValue:
     """Return the figures across all projects."""
-    return rollup.compute(_mode())
+    return rollup.compute(private_mode())
 
 
 @kept
@@ -219,23 +219,23 @@ def show_refresh(job_id: str) -> ResponseReturnValue:
     row = db.session.get(RefreshJob, job_id)
     if row is None or row.id != job_id:
         return {"error": "no such refresh"}, 404
-    return row.to_json(_mode())
+    return row.to_json(private_mode())
 
 
 def list_refreshes() -> ResponseReturnValue:
     """Return the 10 most recent refreshes, newest first."""
-    return [row.to_json(_mode()) for row in db.session.scalars(recent_jobs())]
+    return [row.to_json(private_mode()) for row in db.session.scalars(recent_jobs())]
 
 
 def _project(name: str) -> ResponseReturnValue:
-    project = find_visible(name, _mode())
+    project = find_visible(name, private_mode())
     if project is None:
         return NO_PROJECT, 404
     return project
 
 
 def _choose_projects(query: ProjectQuery) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    conditions = (*visible(_mode()), *query.conditions)
+    conditions = (*visible(private_mode()), *query.conditions)
     projects = fetch_projects(
         conditions,
         fields=query.fields,
@@ -251,15 +251,6 @@ def _choose_projects(query: ProjectQuery) -> tuple[list[dict[str, Any]], dict[st
 
 def _growth(query: GrowthQuery, conditions: Iterable[ColumnElement[bool]]) -> list[dict[str, Any]]:
     fetch = growth.fetch_growth_by_language if query.languages else growth.fetch_growth
-    months = fetch(conditions, utc_now().date(), _settings().growth)
+    months = fetch(conditions, utc_now().date(), current_settings().growth)
     periods = growth.cut(months, query.granularity, query.first, query.last)
     return growth.growth_to_json(periods, query.granularity, languages=query.languages)
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings
-
-
-def _mode() -> PrivateMode:
-    return _settings().private_repositories

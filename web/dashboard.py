@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Final
 
-from flask import Response, current_app, render_template, request, url_for
+from flask import Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement
 
-from config import PrivateMode, Settings
+from config import PrivateMode
 from database.types import utc_now
 from figures import activity, rollup
 from figures.projects import counted, visible
@@ -30,6 +30,7 @@ from web.page_figures import (
 from web.query import Values, one_of
 from web.refresh_state import read_state
 from web.responses import kept
+from web.settings import current_settings, private_mode
 
 # The part that a page can also set in a <meta>, without headers of its own.
 PAGE_POLICY: Final = (
@@ -46,7 +47,7 @@ GROWTH_BY: Final = ("language", "project")
 @kept
 def show_all() -> ResponseReturnValue:
     """Show the figures across all projects, and the projects."""
-    mode, today = _mode(), _today()
+    mode, today = private_mode(), _today()
     projects = fetch_table(mode, today)
     return _page(
         "dashboard.html",
@@ -55,7 +56,7 @@ def show_all() -> ResponseReturnValue:
         authors=authors_in_words(mode),
         projects=projects,
         project_languages=sorted({project["language"] for project in projects}),
-        state=read_state(_settings(), has_projects=bool(projects)),
+        state=read_state(current_settings(), has_projects=bool(projects)),
         **_pictures(counted(mode)),
         **_growth_of_all(mode),
     )
@@ -64,10 +65,10 @@ def show_all() -> ResponseReturnValue:
 @kept
 def show_project(name: str) -> ResponseReturnValue:
     """Show one project's figures, what each means and where it comes from."""
-    project = find_project(name, _mode())
+    project = find_project(name, private_mode())
     if project is None:
         return _not_found()
-    conditions = (*visible(_mode()), Project.name == name)
+    conditions = (*visible(private_mode()), Project.name == name)
     return _page(
         "project.html",
         project=project,
@@ -97,7 +98,7 @@ def _growth_of_all(mode: PrivateMode) -> dict[str, Any]:
     """Draw how all projects together grew, by language or by project."""
     by = Values(request.args.to_dict()).read("by", one_of(GROWTH_BY), GROWTH_BY[0])
     if by == "project":
-        periods = pictures.growth_by_project(mode, _today(), _settings().growth)
+        periods = pictures.growth_by_project(mode, _today(), current_settings().growth)
         drawn = _draw_growth(periods, charts.growth_by_project)
     else:
         periods = _growth_by_language(counted(mode))
@@ -106,7 +107,7 @@ def _growth_of_all(mode: PrivateMode) -> dict[str, Any]:
 
 
 def _growth_by_language(conditions: Sequence[ColumnElement[bool]]) -> list[charts.Period]:
-    return pictures.growth_by_language(conditions, _today(), _settings().growth)
+    return pictures.growth_by_language(conditions, _today(), current_settings().growth)
 
 
 def _draw_growth(
@@ -154,12 +155,3 @@ def _year(text: str) -> int:
 
 def _today() -> date:
     return utc_now().date()
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings
-
-
-def _mode() -> PrivateMode:
-    return _settings().private_repositories

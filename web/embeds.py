@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final
 
-from flask import Response, current_app, request
+from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from config import Settings
 from database.types import utc_now
 from errors import BadParameter
 from web import charts, pictures
@@ -21,6 +20,7 @@ from web.charts import BADGE_FIGURES, Picture, Theme
 from web.pictures import Subject
 from web.query import Values, one_of
 from web.responses import kept
+from web.settings import current_settings, private_mode
 
 ALL: Final = "all"
 FIRST_YEAR: Final = 1970
@@ -46,7 +46,7 @@ class Choice:
 CHARTS: Final[Mapping[str, Draw]] = {
     "activity": lambda subject, choice: pictures.calendar(subject, choice.year, _today()),
     "languages": lambda subject, _: pictures.languages(subject),
-    "growth": lambda subject, _: pictures.growth(subject, _today(), _settings().growth),
+    "growth": lambda subject, _: pictures.growth(subject, _today(), current_settings().growth),
 }
 
 
@@ -78,7 +78,7 @@ def show_chart(chart: str) -> ResponseReturnValue:
     choice = _choice()
     if chart not in CHARTS:
         return _missing("There is no such chart.", choice.theme)
-    subject = pictures.find_subject(choice.project, _settings().private_repositories)
+    subject = pictures.find_subject(choice.project, private_mode())
     if subject is None:
         return _missing("There is no such project.", choice.theme)
     return _svg(CHARTS[chart](subject, choice).document(choice.theme))
@@ -112,7 +112,7 @@ def _svg(document: str, status: int = 200) -> Response:
 
 
 def _find(name: str) -> Subject | None:
-    return pictures.find_subject(None if name == ALL else name, _settings().private_repositories)
+    return pictures.find_subject(None if name == ALL else name, private_mode())
 
 
 def _choice() -> Choice:
@@ -127,8 +127,3 @@ def _year(text: str) -> int:
 
 def _today() -> date:
     return utc_now().date()
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings

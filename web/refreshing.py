@@ -5,21 +5,22 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
-from flask import current_app, request, url_for
+from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
-from config import PrivateMode, Settings
+from config import Settings
 from errors import RefreshError, TokenWrong
 from jobs import Outcome, RefreshResult, request_refresh
 from models import RefreshJob, RefreshStatus
 from refresh.connection import is_reachable
+from web.settings import current_settings, private_mode
 
 
 def start_refresh() -> ResponseReturnValue:
     """Start a refresh, or join the one under way."""
-    _check_bearer(_settings())
+    _check_bearer(current_settings())
     forced = request.args.get("force", "").lower() in ("1", "true", "yes")
-    return _answer(request_refresh(_settings(), forced=forced))
+    return _answer(request_refresh(current_settings(), forced=forced))
 
 
 def _check_bearer(settings: Settings) -> None:
@@ -36,9 +37,9 @@ def _answer(result: RefreshResult) -> ResponseReturnValue:
     refresh = result.refresh
     if result.outcome is Outcome.RAN:
         if refresh.status != RefreshStatus.COMPLETED:
-            raise RefreshError(refresh.explain(_mode()) or "the refresh has failed")
+            raise RefreshError(refresh.explain(private_mode()) or "the refresh has failed")
         return {"message": "refresh completed", **_summary(refresh)}
-    if result.outcome is Outcome.RECENT and not is_reachable(_settings()):
+    if result.outcome is Outcome.RECENT and not is_reachable(current_settings()):
         return {"message": "the figures were refreshed only just now", **_summary(refresh)}
     messages = {
         Outcome.QUEUED: "refresh queued",
@@ -58,14 +59,5 @@ def _summary(refresh: RefreshJob) -> dict[str, Any]:
         "status": refresh.status,
         "repositories_processed": refresh.repositories_processed,
         "total_repositories": refresh.total_repositories,
-        "error_message": refresh.explain(_mode()),
+        "error_message": refresh.explain(private_mode()),
     }
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["SETTINGS"]
-    return settings
-
-
-def _mode() -> PrivateMode:
-    return _settings().private_repositories

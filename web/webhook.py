@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from flask import abort, current_app, request
+from flask import abort, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
@@ -18,6 +18,7 @@ from models import Project, RefreshTask
 from refresh import store, tasks, wanted
 from web.after_answer import measure_after_answer
 from web.payloads import find_repository, is_signed, read_payload
+from web.settings import current_settings
 
 ACTIONS = (
     "created",
@@ -39,7 +40,7 @@ def receive() -> ResponseReturnValue:
     something may have changed: a project that it removes is added again by the measurement where
     GitHub still has the repository.
     """
-    settings: Settings = current_app.config["SETTINGS"]
+    settings = current_settings()
     secret = settings.github_webhook_secret
     if secret is None:
         abort(404)
