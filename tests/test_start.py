@@ -92,10 +92,21 @@ def test_importing_the_application_loads_nothing_that_only_some_processes_use(
 
 
 @EVERY_PROGRAM
-def test_a_database_that_is_away(program: str, environment: dict[str, str]):
+def test_a_database_that_is_away(program: str, environment: dict[str, str], tmp_path: Path):
     environment["DATABASE_URL"] = f"postgresql://someone:{PASSWORD}@127.0.0.1:1/tracker"
 
-    # As from a terminal; the others are forked from a process that has imported most of them.
+    line = failure(program, environment, tmp_path)
+
+    assert "DATABASE_URL" in line
+    assert "port 1 " in line
+
+
+@pytest.mark.parametrize("program", ["app.py", "gunicorn", "worker.py"])
+def test_a_program_started_from_a_terminal_fails_in_the_same_words(
+    program: str, environment: dict[str, str]
+):
+    environment["DATABASE_URL"] = "sqlite:////proc/tracker.sqlite"
+
     ended = subprocess.run(
         [sys.executable, *PROGRAMS[program]],
         cwd=ROOT,
@@ -107,9 +118,7 @@ def test_a_database_that_is_away(program: str, environment: dict[str, str]):
     )
 
     assert ended.returncode != 0
-    line = line_of(ended.stdout + ended.stderr)
-    assert "DATABASE_URL" in line
-    assert "port 1 " in line
+    assert "/proc" in line_of(ended.stdout + ended.stderr)
 
 
 @pytest.mark.parametrize("program", ["worker.py"])

@@ -274,12 +274,12 @@ def test_several_processes_can_upgrade_at_once(database_url, left_by):
             assert_rows_kept()
 
 
-def test_the_command_upgrades_too(database_url, tmp_path):
-    make_first_release(database_url, "small")
+def test_the_command_upgrades_too(empty_sqlite_url, tmp_path):
+    make_first_release(empty_sqlite_url, "small")
     (tmp_path / "tiny.py").write_text(
         "import cli\n"
         "from tests.support.databases import make_app\n"
-        f"app = make_app({database_url!r})\n"
+        f"app = make_app({empty_sqlite_url!r})\n"
         "cli.register(app)\n"
     )
     result = subprocess.run(
@@ -292,7 +292,7 @@ def test_the_command_upgrades_too(database_url, tmp_path):
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    with opened(database_url):
+    with opened(empty_sqlite_url):
         assert differences() == []
         assert_rows_kept()
 

@@ -163,7 +163,7 @@ def test_control_characters_do_not_reach_the_log():
 
 
 @pytest.mark.parametrize(
-    ("measured", "asked_in_vain"), [(8, 30), pytest.param(20, 100, marks=pytest.mark.long)]
+    ("measured", "asked_in_vain"), [(4, 15), pytest.param(20, 100, marks=pytest.mark.long)]
 )
 def test_measuring_leaves_no_descriptor_and_no_thread_behind(
     environment: dict[str, str],

@@ -84,7 +84,7 @@ def repo(tmp_path: Path) -> RepoBuilder:
 def test_counting_changes_gives_what_counting_the_whole_gives(
     repo: RepoBuilder, tmp_path: Path, seed: int
 ):
-    commits = grow(repo, random.Random(seed), 20)
+    commits = grow(repo, random.Random(seed), 12)
     known: Counts = {}
     ways = []
     with cloned(repo, options(tmp_path / "scratch", exclude_dirs=EXCLUDED)) as git:
@@ -133,7 +133,7 @@ def test_growth_is_clocs_own_figure_for_each_month(
     monkeypatch.setattr(blobs, "BATCH_FILES", 7)
     monkeypatch.setattr(growth, "PENDING_FILES", 60)
     monkeypatch.setattr(growth, "MOST_COUNTS", 20)
-    commits = grow(repo, random.Random(seed), 24, 25 * DAY, names, harmless)
+    commits = grow(repo, random.Random(seed), 16, 30 * DAY, names, harmless)
     chosen = options(
         tmp_path / "scratch", exclude_dirs=EXCLUDED, exclude_generated=harmless is GENERATED
     )

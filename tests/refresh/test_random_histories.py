@@ -48,7 +48,7 @@ def test_both_tell_the_same_after_every_push(
     monkeypatch.setattr(fetch, "DEPTHS", (4, 12))
     builders = {f"r{seed}": world.add(f"r{seed}", commits=0) for seed in SEEDS}
     authors = [Author(builders[f"r{seed}"], random.Random(seed)) for seed in SEEDS]
-    for _ in range(4):
+    for _ in range(3):
         for name, builder in builders.items():
             world.push(name, default_branch=builder.current)
         with monkeypatch.context() as watched:

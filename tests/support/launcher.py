@@ -24,7 +24,18 @@ from tests.support.processes import watchman
 
 ROOT = Path(__file__).resolve().parents[2]
 PRELOADED = (
-    *("cli", "jobs", "models", "web.api", "web.dashboard", "web.embeds", "web.webhook"),
+    *(
+        "cli",
+        "jobs",
+        "models",
+        "web.routes",
+        "refresh.rq_worker",
+        "flask_sqlalchemy.cli",
+        "web.api",
+        "web.dashboard",
+        "web.embeds",
+        "web.webhook",
+    ),
     *("web.access", "web.errors", "web.listening", "web.responses", "web.server", "web.logger"),
     *("github_api.source", "refresh.background", "refresh.scheduler", "refresh.supervisor"),
     *(
