@@ -14,7 +14,7 @@ from errors import GitHubError, Interrupted, Superseded, TokenMissing
 from github_api import Listing, Repository
 from github_api.addresses import noreply_patterns
 from models import RefreshKind
-from refresh import projects, store, wanted
+from refresh import listing_claim, projects, store, wanted
 from refresh.figures import LastMeasurement
 from refresh.measuring import measure_options
 from refresh.wanted_listing import list_wanted
@@ -37,7 +37,7 @@ def list_repositories(settings: Settings, github: GitHub, refresh_id: str) -> in
     ended as failed. Raises Interrupted, after releasing the listing, when this process is asked to
     stop.
     """
-    claimed = store.claim_listing(refresh_id)
+    claimed = listing_claim.claim(refresh_id)
     if claimed is None:
         return None
     try:
@@ -47,7 +47,7 @@ def list_repositories(settings: Settings, github: GitHub, refresh_id: str) -> in
     except Superseded:
         return None
     except Interrupted:
-        store.release_listing(refresh_id, claimed.attempt)
+        listing_claim.release(refresh_id, claimed.attempt)
         raise
     except (GitHubError, TokenMissing) as error:
         log.error("the refresh has failed: %s", error)

@@ -13,7 +13,7 @@ from database.transaction import in_chunks, run_in_transaction
 from database.types import db_now
 from github_api import Quota, Repository
 from models import Project, RefreshJob, RefreshTask, TaskState
-from refresh import store, wanted
+from refresh import listing_claim, wanted
 from refresh.figures import LastMeasurement
 
 # Columns, not whole rows: several copies of 10,000 repositories are in memory.
@@ -88,7 +88,7 @@ def save_listing(
     """
 
     def write(session: Session) -> tuple[int, int]:
-        store.hold(session, refresh_id, attempt)
+        listing_claim.hold(session, refresh_id, attempt)
         changed = wanted.find_changed(session, marks)
         current = [each for each in listed if each.github_id not in changed]
         for chunk in in_chunks(sorted(gone)):
@@ -128,7 +128,7 @@ def save_wanted(
     """
 
     def write(session: Session) -> int:
-        store.hold(session, refresh_id, attempt)
+        listing_claim.hold(session, refresh_id, attempt)
         changed = wanted.find_changed(session, marks)
         current = [each for each in found if each.github_id not in changed]
         dropped = set(gone) - changed

@@ -8,18 +8,16 @@ other gets to know it. Heartbeats are written and compared by the database's clo
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from database.revision import raise_revision
 from database.transaction import RETRY_FOR, run_in_transaction
 from database.types import db_now, older_than
-from errors import Superseded
 from models import (
     ACTIVE,
     EVERYTHING,
@@ -30,7 +28,7 @@ from models import (
     RefreshTask,
     TaskState,
 )
-from refresh import wanted
+from refresh import retention, wanted
 
 # Seconds. Read where they are used, so that a process started for a test can shorten them.
 BEAT = 10.0
@@ -59,12 +57,6 @@ ANSWER_WITHIN = 2.0
 
 MAX_CRASHES = 3
 """A task on which processes crashed this often fails."""
-
-KEPT = 1000
-"""No more refreshes than this are kept, and the last completed one in any case."""
-
-KEPT_FOR = 90 * 86_400.0
-"""A refresh is kept this long, unless it is the last completed one."""
 
 REASON_KEPT = 500
 """Characters of one repository's reason that are kept with a refresh."""
@@ -96,7 +88,7 @@ def open_refresh(forced: bool, kind: RefreshKind = RefreshKind.FULL) -> tuple[Re
         ).one()
         if kind is RefreshKind.FULL:
             wanted.forget_everything(session)
-        _delete_old(session)
+        retention.delete_old(session)
         raise_revision(session)  # pages tell that a refresh is under way
         return row
 
@@ -176,89 +168,6 @@ def find_last_forced() -> RefreshJob | None:
 def fetch_time() -> datetime:
     """Return the time of the database's clock, to compare with stored timestamps."""
     return run_in_transaction(lambda session: session.scalars(select(db_now())).one())
-
-
-@dataclass(frozen=True)
-class ListingClaim:
-    """A claimed listing: its refresh and attempt."""
-
-    attempt: int
-    forced: bool
-    kind: RefreshKind
-
-
-def claim_listing(refresh_id: str) -> ListingClaim | None:
-    """Claim the listing of a refresh.
-
-    Returns ``None`` where there is nothing to claim: the refresh has ended, its listing is done, or
-    a living process has claimed it.
-    """
-
-    def claim(session: Session) -> ListingClaim | None:
-        row = session.execute(
-            update(RefreshJob)
-            .where(*_unlisted(refresh_id))
-            .values(
-                status=RefreshStatus.RUNNING,
-                started_at=func.coalesce(RefreshJob.started_at, db_now()),
-                heartbeat_at=db_now(),
-                attempt=RefreshJob.attempt + 1,
-            )
-            .returning(RefreshJob.attempt, RefreshJob.forced, RefreshJob.kind)
-        ).one_or_none()
-        if row is None:
-            return None
-        return ListingClaim(row.attempt, row.forced, RefreshKind(row.kind))
-
-    return run_in_transaction(claim)
-
-
-def is_unlisted(refresh_id: str) -> bool:
-    """Return whether the listing of a refresh can be claimed."""
-    return _find(and_(*_unlisted(refresh_id)), RETRY_FOR) is not None
-
-
-def _unlisted(refresh_id: str) -> tuple[ColumnElement[bool], ...]:
-    lost = and_(
-        RefreshJob.status == RefreshStatus.RUNNING, older_than(RefreshJob.heartbeat_at, DEAD_AFTER)
-    )
-    return (
-        RefreshJob.id == refresh_id,
-        RefreshJob.planned_at.is_(None),
-        or_(RefreshJob.status == RefreshStatus.QUEUED, lost),
-    )
-
-
-def release_listing(refresh_id: str, attempt: int) -> None:
-    """Release an interrupted listing for another process."""
-    run_in_transaction(
-        lambda session: session.execute(
-            update(RefreshJob)
-            .where(*_listed_by(refresh_id, attempt))
-            .values(status=RefreshStatus.QUEUED, heartbeat_at=db_now())
-        )
-    )
-
-
-def hold(session: Session, refresh_id: str, attempt: int) -> None:
-    """Lock the listing for this attempt until the end of the transaction.
-
-    Raises Superseded when another process has taken it over or the refresh has ended.
-    """
-    held = session.execute(
-        update(RefreshJob).where(*_listed_by(refresh_id, attempt)).values(heartbeat_at=db_now())
-    )
-    if held.rowcount != 1:  # type: ignore[attr-defined]
-        raise Superseded("this refresh has ended or was taken over by another process")
-
-
-def _listed_by(refresh_id: str, attempt: int) -> tuple[ColumnElement[bool], ...]:
-    return (
-        RefreshJob.id == refresh_id,
-        RefreshJob.attempt == attempt,
-        RefreshJob.status == RefreshStatus.RUNNING,
-        RefreshJob.planned_at.is_(None),
-    )
 
 
 def beat(refresh_id: str) -> None:
@@ -342,8 +251,8 @@ def close_if_done(refresh_id: str) -> RefreshJob | None:
         if row.failures and row.failed_repositories == row.total_repositories:
             row.status = RefreshStatus.FAILED
         session.flush()
-        _delete_tasks(session, refresh_id)
-        _delete_old(session)
+        retention.delete_tasks(session, refresh_id)
+        retention.delete_old(session)
         raise_revision(session)  # answers tell when the figures were refreshed
         return row
 
@@ -396,41 +305,7 @@ def _fail(session: Session, which: ColumnElement[bool], message: str) -> bool:
     ).all()
     for refresh_id in ended:
         wanted.want_unfinished(session, refresh_id)
-        _delete_tasks(session, refresh_id)
-        _delete_old(session)
+        retention.delete_tasks(session, refresh_id)
+        retention.delete_old(session)
         raise_revision(session)  # pages tell why it failed
     return bool(ended)
-
-
-def _delete_tasks(session: Session, refresh_id: str) -> None:
-    session.execute(
-        delete(RefreshTask)
-        .where(RefreshTask.refresh_id == refresh_id)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _delete_old(session: Session) -> None:
-    """Delete the refreshes that are too old or too many; the schedule needs the last completed."""
-    last_completed = (
-        select(RefreshJob.id)
-        .where(
-            RefreshJob.kind == RefreshKind.FULL,
-            RefreshJob.status == RefreshStatus.COMPLETED,
-            RefreshJob.completed_at.isnot(None),
-        )
-        .order_by(RefreshJob.completed_at.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    first = case((RefreshJob.id == last_completed, 0), else_=1)
-    kept = select(RefreshJob.id).order_by(first, RefreshJob.created_at.desc()).limit(KEPT)
-    session.execute(
-        delete(RefreshJob)
-        .where(
-            RefreshJob.status.not_in(ACTIVE),
-            RefreshJob.id != func.coalesce(last_completed, ""),
-            or_(older_than(RefreshJob.created_at, KEPT_FOR), RefreshJob.id.not_in(kept)),
-        )
-        .execution_options(synchronize_session=False)
-    )

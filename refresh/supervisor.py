@@ -15,7 +15,7 @@ from config import Settings
 from errors import QueueUnavailable
 from log import log_context
 from models import RefreshJob, RefreshStatus
-from refresh import background, queue, store, tasks
+from refresh import background, listing_claim, queue, store, tasks
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Supervisor:
             log.info("closed a refresh whose last process had died")
 
     def _resume_listing(self, refresh: RefreshJob) -> None:
-        if not store.is_unlisted(refresh.id):
+        if not listing_claim.is_unlisted(refresh.id):
             return
         lost = refresh.status == RefreshStatus.RUNNING  # not released
         if lost and refresh.attempt >= store.MAX_CRASHES:

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 import github_api
 from github_api import Repository
 from models import Project, RefreshTask, db
-from refresh import store, tasks
+from refresh import listing_claim, store, tasks
 from tests.support.client import projects, refresh
 from tests.support.world import World
 
@@ -151,7 +151,7 @@ def test_a_clone_that_fails_without_a_quota_left_is_that_repositorys_failure(
 def test_a_used_up_quota_is_known_to_every_process_of_a_refresh(app: Flask):
     with app.app_context():
         refresh_row, _ = store.open_refresh(forced=False)
-        store.claim_listing(refresh_row.id)
+        listing_claim.claim(refresh_row.id)
         facts = Repository.from_github({"id": 1, "name": "a", "clone_url": "https://b/c"})
         db.session.add(
             RefreshTask(

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select, text, update
 from config import PrivateMode
 from database.types import db_now, utc_now
 from models import RefreshJob, RefreshKind, RefreshStatus, RefreshTask, TaskState, db, recent_jobs
-from refresh import store, tasks
+from refresh import listing_claim, store, tasks
 
 pytestmark = pytest.mark.dialect
 
@@ -73,7 +73,7 @@ def test_a_refresh_is_kept_for_ninety_days():
 
 def close_with(failures: int) -> RefreshJob:
     refresh, _ = store.open_refresh(forced=False)
-    store.claim_listing(refresh.id)
+    listing_claim.claim(refresh.id)
     db.session.execute(
         insert(RefreshTask),
         [
@@ -153,7 +153,7 @@ def die(refresh_id: str) -> None:
 
 def test_a_dead_refresh_is_taken_over_once_and_a_live_one_never():
     refresh, _ = store.open_refresh(forced=False)
-    assert store.claim_listing(refresh.id) == store.ListingClaim(1, False, RefreshKind.FULL)
+    assert listing_claim.claim(refresh.id) == listing_claim.ListingClaim(1, False, RefreshKind.FULL)
     assert not tasks.take_over(refresh.id)
 
     die(refresh.id)
@@ -161,17 +161,17 @@ def test_a_dead_refresh_is_taken_over_once_and_a_live_one_never():
     assert store.find_dead() is not None
     assert tasks.take_over(refresh.id)
     assert not tasks.take_over(refresh.id)
-    assert store.claim_listing(refresh.id) == store.ListingClaim(2, False, RefreshKind.FULL)
+    assert listing_claim.claim(refresh.id) == listing_claim.ListingClaim(2, False, RefreshKind.FULL)
 
 
 def test_a_listing_whose_process_has_died_is_not_kept_alive_by_the_supervisor():
     refresh, _ = store.open_refresh(forced=False)
-    store.claim_listing(refresh.id)
+    listing_claim.claim(refresh.id)
     die(refresh.id)
 
     store.keep_waiting(refresh.id)
 
-    assert store.is_unlisted(refresh.id)
+    assert listing_claim.is_unlisted(refresh.id)
 
 
 def test_a_missing_heartbeat_is_an_old_one():

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 import github_api
 from config import PrivateMode
 from models import RefreshJob, RefreshKind, db
-from refresh import listing, store, tasks, wanted
+from refresh import listing, listing_claim, store, tasks, wanted
 from tests.support import events
 from tests.support.client import projects, refresh
 from tests.support.redis_server import RedisServer
@@ -343,7 +343,7 @@ def test_an_event_during_a_refresh_waits_for_its_end(measured: FlaskClient, worl
     app = measured.application
     with app.app_context():
         under_way, _ = store.open_refresh(forced=False)
-        store.claim_listing(under_way.id)
+        listing_claim.claim(under_way.id)
     add_commit(world, "alpha")
     assert send(measured, "push", events.push(world.api.id_of("alpha"))).status_code == 202
     time.sleep(0.5)  # ten looks
@@ -369,7 +369,7 @@ def test_a_full_refresh_follows_the_single_one_it_was_asked_during(
     app = measured.application
     with app.app_context():
         single, _ = store.open_refresh(False, RefreshKind.SINGLE)
-        store.claim_listing(single.id)
+        listing_claim.claim(single.id)
     add_commit(world, "beta")
     answer: Any = measured.post("/api/refresh")
     assert (answer.status_code, answer.json["job_id"]) == (202, single.id)
