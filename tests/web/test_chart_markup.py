@@ -83,6 +83,11 @@ def test_growth_of_anything(rows):
     check(charts.growth_by_language(list(years.values())))
 
 
+def test_periods_that_are_closer_than_a_tenth_of_a_pixel_are_drawn():
+    names = ("1121-01", "1121-02", "1121-03", "9999-12")
+    check(charts.growth_by_language([Period(name, 5, {"C": 5}) for name in names]))
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.dictionaries(DAYS, st.integers(-5, 2**63), max_size=30), DAYS, st.integers(0, 800))
 def test_calendars_of_anything(counts, first, length):

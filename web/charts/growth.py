@@ -126,7 +126,9 @@ def _areas(layers: Sequence[Layer], xs: Sequence[float], scale: float) -> list[A
 
 def _outline(xs: Sequence[float], ys: Sequence[float], base: float) -> str:
     """Return an area's path, without the points that nobody would miss."""
-    points = [(round(x, 1), round(y, 1)) for x, y in zip(xs, ys, strict=True)]
+    # Of periods that share a tenth of a pixel the last one is drawn.
+    heights = {round(x, 1): round(y, 1) for x, y in zip(xs, ys, strict=True)}
+    points = list(heights.items())
     drawn = shapes.simplify(points, UNSEEN)
     start = f"M{number(points[0][0])} {number(base)}V{number(points[0][1])}"
     return f"{start}{shapes.lines(drawn)}V{number(base)}z"
