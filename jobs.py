@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import closing, nullcontext
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -243,6 +245,7 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
         log_context(refresh=refresh_id),
         running_here(refresh_id),
         Heartbeat(app, refresh_id) as heartbeat,
+        _versions_requested(settings),
         closing(github_api.connect(settings)) as github,
     ):
         count = listing.list_repositories(settings, github, refresh_id)
@@ -256,6 +259,14 @@ def run_here(settings: Settings, refresh_id: str, observer: Observer) -> Refresh
                 Drain(app, settings, share, github, refresh_id, heartbeat, observer).run()
     closed = _close(refresh_id)
     return _fetch(refresh_id) if closed is None else closed
+
+
+@contextmanager
+def _versions_requested(settings: Settings) -> Iterator[None]:
+    """Run cloc for its version while PyGithub is imported and asked; workers know it already."""
+    with ThreadPoolExecutor(1, thread_name_prefix="versions") as pool:
+        pool.submit(measure.warm_up, measuring.measure_options(settings))
+        yield
 
 
 def _preloaded_cloc(settings: Settings) -> measure.PreloadedCloc:

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,9 @@ HEADER = "files,language,blank,comment,code,"
 FILES_HEADER = b"language,filename,blank,comment,code,"
 VERSION = re.compile(r"\bcloc v ?(\d[\w.-]{0,30})")
 VERSION_TIMEOUT = 30
+_running_for_version = (
+    threading.Lock()
+)  # a thread that comes second waits for the first one's answer
 # The errors on cloc's stderr that mean a file was not counted, and their reasons.
 ERROR = re.compile(
     r"^(Line count, exceeded timeout|Unable to read|Neither file nor .*?):  (.+)$", re.M
@@ -68,7 +72,9 @@ class Cloc:
 
     def version(self) -> str:
         """Return the version. Raises ClocFailed when cloc prints none."""
-        return _version(self.path, self.search_path, self.changed)
+        changed = self.changed
+        with _running_for_version:
+            return _version(self.path, self.search_path, changed)
 
     def server(self, folder: Path, memory_mb: int) -> ForkServer:
         """Start a server for count(), with its socket in a private folder. Raises ServerGone."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -62,10 +61,8 @@ def list_repositories(settings: Settings, github: GitHub, refresh_id: str) -> in
 def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, forced: bool) -> int:
     options = measure_options(settings)
     marks = wanted.find_marks()
-    with ThreadPoolExecutor(1, thread_name_prefix="counter") as pool:
-        # Running cloc for its version takes about as long as requesting a page from GitHub.
-        counter = pool.submit(measure.warm_up, options)
-        listing, listed, gone = _fetch(github, settings.private_repositories)
+    listing, listed, gone = _fetch(github, settings.private_repositories)
+    counter = measure.best_counter(options)
     own_addresses: tuple[str, ...] = ()
     if listing.user is not None:
         own_addresses = noreply_patterns(listing.user, settings.github_api_url)
@@ -83,7 +80,7 @@ def _list(settings: Settings, github: GitHub, refresh_id: str, attempt: int, for
             choose,
             listed,
             fingerprint=measure.fingerprint(
-                counter.result(), measure_options(settings, own_addresses=own_addresses)
+                counter, measure_options(settings, own_addresses=own_addresses)
             ),
             forced=forced,
         ),

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -338,6 +339,19 @@ def test_a_cloc_that_was_exchanged_tells_its_new_version(stub):
     program.write_text("#!/bin/sh\necho 2.00\n")
 
     assert best_counter(chosen) == "cloc 2.00"
+
+
+def test_threads_run_cloc_for_its_version_once(stub):
+    chosen = stub("")
+    assert chosen.cloc_path
+    program = Path(chosen.cloc_path)
+    runs = program.with_name("runs")
+    program.write_text(f"#!/bin/sh\necho >> {runs}\nsleep 0.2\necho 1.99\n")
+    with ThreadPoolExecutor(4) as pool:
+        counters = list(pool.map(best_counter, [chosen] * 4))
+
+    assert counters == ["cloc 1.99"] * 4
+    assert runs.read_text() == "\n"
 
 
 def test_a_cloc_that_vanishes_is_done_without(tree: Path, stub, monkeypatch):
