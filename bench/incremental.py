@@ -8,13 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.common import Cost, Meter, in_process, machine, parser, print_table, say
 from bench.product import environment, grow, refresh
 from bench.repositories import long_lived, pack, size_kb
 from bench.stage import Served, Stage
+from tests.support.repos import run_git
+
+if TYPE_CHECKING:
+    from measure import Options
 
 NAME = "long"
+BEFORE = "before"
+"""The branch of the commit that was measured last, for as long as its files are counted."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +34,31 @@ class Measured:
     commits: int
 
 
-def measure_once(url: str, since: str | None, search_path: str) -> Measured:
+def count_files(url: str, branch: str, search_path: str) -> bytes | None:
+    """Return the counts of a branch's files, which a refresh stores for the next one."""
+    import measure
+
+    return measure.measure(measure.Source(url, branch=branch), _options(search_path)).file_counts
+
+
+def measure_once(
+    url: str, since: str | None, file_counts: bytes | None, search_path: str
+) -> Measured:
     """Measure in this process, as one repository of a refresh is measured."""
     import measure
 
-    options = measure.Options(frozenset(), 600, 600, 2560, 2048, None, search_path)
-    measure.best_counter(options)
+    options = _options(search_path)
+    measure.warm_up(options)
     meter = Meter()
-    figures = measure.measure(measure.Source(url), options, since)
+    figures = measure.measure(measure.Source(url), options, since, file_counts)
     cost = meter.read()
     return Measured(cost.wall, cost.cpu, figures.since is not None, figures.history.commits)
+
+
+def _options(search_path: str) -> Options:
+    from measure import Options
+
+    return Options(frozenset(), 600, 600, 2560, 2048, None, search_path)
 
 
 def main() -> None:
@@ -59,20 +81,25 @@ def main() -> None:
             measured = []
             for count in (None, *steps):
                 say(f"{count or 'all'} commits")
-                since = None if count is None else builder.sha(f"{head}~{count}")
-                measured.append(average(stage, count, since, rounds))
+                since, counts = None, None
+                if count is not None:
+                    since = builder.sha(f"{head}~{count}")
+                    run_git(root / f"{NAME}.git", "branch", BEFORE, since)
+                    counts = in_process(count_files, stage.url(NAME), BEFORE, os.environ["PATH"])
+                    run_git(root / f"{NAME}.git", "branch", "-D", BEFORE)
+                measured.append(average(stage, count, since, counts, rounds))
             report(measured, commits)
             report_refresh(stage, builder_root=root, folder=Path(temporary))
 
 
 def average(
-    stage: Stage, count: int | None, since: str | None, rounds: int
+    stage: Stage, count: int | None, since: str | None, counts: bytes | None, rounds: int
 ) -> tuple[int | None, Measured, int]:
     """Measure some times and give the median, with the bytes of one."""
     found = []
     for _ in range(rounds):
         stage.served()
-        found.append(in_process(measure_once, stage.url(NAME), since, os.environ["PATH"]))
+        found.append(in_process(measure_once, stage.url(NAME), since, counts, os.environ["PATH"]))
         sent = stage.served().bytes
     found.sort(key=lambda each: each.wall)
     return count, found[len(found) // 2], sent

@@ -15,7 +15,7 @@ from pathlib import Path
 from .changed import count_changed
 from .checkout import list_files
 from .cloc_server.preloaded import PreloadedCloc
-from .fetch import Fetched, fetch_commits
+from .fetch import Fetched, fetch_commits, fetch_whole
 from .figures import (
     Count,
     Day,
@@ -120,7 +120,8 @@ def _measure(git: Git, fetched: Fetched | None, since: str | None, known: Counts
     """Fetch what is missing, and measure."""
     listing = fetch_files(git, fetched, known) if fetched is not None else None
     if fetched is None or listing is None:
-        fetched = fetch_commits(git, since)
+        # Where counts are known, the last generations have been looked through.
+        fetched = fetch_whole(git, since) if known else fetch_commits(git, since)
         listing = list_files(git, fetched.head, git.options.exclude_dirs)
     with _turn_to_count(git.options):
         git.start_work()

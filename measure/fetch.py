@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from errors import EmptyRepository, MeasureError
+from errors import EmptyRepository
 
 from .figures import Advance
 from .git import Git, GitFailed, commit_names
@@ -48,28 +49,48 @@ class Fetched:
 def fetch_commits(git: Git, since: str | None) -> Fetched:
     """Clone, and determine which commits must be read.
 
-    Everything is cloned unless it is certain which commits are new after `since`, and that old
-    commits count as before. Raises EmptyRepository and MeasureError.
+    Only the last generations are cloned where it is certain in them which commits are new after
+    `since`, and that old commits count as before. Raises EmptyRepository and MeasureError.
     """
+    with _empty_is_confirmed(git):
+        if since is not None and clone_or_explain(git, partial(git.clone, DEPTHS[0])):
+            fetched = find_new(git, since)
+            if fetched.new is not None and not _rules_changed(git, since, fetched.head):
+                return fetched
+            if not _boundary(git):
+                return Fetched(fetched.head)
+            git.start_over()
+    return fetch_whole(git, since)
+
+
+def fetch_whole(git: Git, since: str | None) -> Fetched:
+    """Clone the whole history, and determine which commits must be read.
+
+    The rest of a shallow clone would be half the bytes, but a server takes longer to put it
+    together than to send a repository as it is stored (`bench/incremental.py`, 2,000 commits).
+    Raises EmptyRepository and MeasureError.
+    """
+    with _empty_is_confirmed(git):
+        try:
+            git.clone()
+        except GitFailed as error:
+            _explain(git, error)
+            raise
+        head = git.head()
+        fetched = Fetched(head) if since is None else _find_in_history(git, head, since)
+        if fetched.since is not None and _rules_changed(git, fetched.since, head):
+            return Fetched(head)
+        return fetched
+
+
+@contextlib.contextmanager
+def _empty_is_confirmed(git: Git) -> Iterator[None]:
+    """Let git's own protocol confirm that a repository is empty."""
     try:
-        return _fetch(git, since)
+        yield
     except EmptyRepository:
         git.confirm_empty()
         raise
-
-
-def _fetch(git: Git, since: str | None) -> Fetched:
-    if since is not None and clone_or_explain(git, partial(git.clone, DEPTHS[0])):
-        fetched = find_new(git, since, (*DEPTHS[1:], None))
-        if fetched.new is None or _rules_changed(git, since, fetched.head):
-            return _complete(git, fetched.head)
-        return fetched
-    try:
-        git.clone()
-    except GitFailed as error:
-        _explain(git, error)
-        raise
-    return Fetched(git.head())
 
 
 def clone_or_explain(git: Git, clone: Callable[[], None]) -> bool:
@@ -93,30 +114,19 @@ def _explain(git: Git, error: GitFailed) -> None:
         raise EmptyRepository("the repository holds no commit") from error
 
 
-def find_new(git: Git, since: str, depths: Sequence[int | None]) -> Fetched:
+def find_new(git: Git, since: str) -> Fetched:
     """Fetch one depth after the other until it is certain which commits are new.
 
-    Without a `new`, all must be read. Raises EmptyRepository.
+    The first depth is cloned already. Without a `new`, they are not certain. Raises
+    EmptyRepository.
     """
     fetched = _find_in_window(git, since)
-    for deeper in depths:
+    for deeper in DEPTHS[1:]:
         if fetched.new is not None or not _boundary(git):
             break
         git.deepen(deeper)
-        if deeper is None:
-            return _find_in_history(git, fetched.head, since)
         fetched = _find_in_window(git, since)
     return fetched
-
-
-def _complete(git: Git, head: str) -> Fetched:
-    """Fetch the rest of the history."""
-    if _boundary(git):
-        git.deepen(None)
-    if _boundary(git):
-        # The branch was replaced meanwhile, and the rest of the old one was not sent.
-        raise MeasureError("the repository was changed while it was fetched")
-    return Fetched(head)
 
 
 def _find_in_window(git: Git, since: str) -> Fetched:

@@ -137,11 +137,11 @@ class Git:
         with self._plainly("cloning it", self.transfer):
             self._run(arguments, self._inside(self.folder), self.transfer, stdin=names + b"\n")
 
-    def deepen(self, depth: int | None) -> None:
-        """Fetch more generations of the cloned branch, or all."""
+    def deepen(self, depth: int) -> None:
+        """Fetch more generations of the cloned branch."""
         branch = self.source.branch
         arguments = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
-        arguments.append("--unshallow" if depth is None else f"--depth={depth}")
+        arguments.append(f"--depth={depth}")
         # By its name, under which a clone without blobs has noted that it is to stay one.
         arguments += ["--", "origin", "HEAD" if branch is None else f"refs/heads/{branch}"]
         with self._plainly("cloning it", self.transfer):

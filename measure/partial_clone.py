@@ -29,7 +29,7 @@ def fetch_new_commits(git: Git, since: str) -> Fetched | None:
     """
     with contextlib.suppress(EmptyRepository):
         if clone_or_explain(git, partial(git.clone_without_blobs, DEPTHS[0])):
-            fetched = find_new(git, since, DEPTHS[1:])
+            fetched = find_new(git, since)
             if fetched.new is not None:
                 return fetched
     git.start_over()

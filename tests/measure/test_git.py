@@ -500,7 +500,7 @@ def test_an_unknown_commit_means_everything(since, repo, url, scratch):
     assert (figures.since, figures.history.commits) == (None, 1)
 
 
-def test_a_branch_exchanged_between_two_fetches_is_measured_as_cloned(
+def test_a_branch_exchanged_between_two_fetches_is_measured_as_cloned_last(
     repo, url, scratch, monkeypatch
 ):
     monkeypatch.setattr("measure.fetch.DEPTHS", (2, 4))
@@ -508,18 +508,17 @@ def test_a_branch_exchanged_between_two_fetches_is_measured_as_cloned(
     repo.push()
     deepen, since, start = Git.deepen, repo.sha("HEAD~15"), repo.sha("HEAD~19")
 
-    def exchange(git: Git, depth: int | None) -> None:
+    def exchange(git: Git, depth: int) -> None:
         repo.reset(start)
         repo.commit({"other.py": b"1\n"})
         repo.push()
         deepen(git, depth)
 
     monkeypatch.setattr(Git, "deepen", exchange)
-    head = repo.head
 
     figures = measure(Source(url), options(scratch), since)
 
-    assert (figures.head_sha, figures.since, figures.history.commits) == (head, since, 15)
+    assert (figures.head_sha, figures.since, figures.history.commits) == (repo.head, None, 3)
 
 
 def test_changed_attributes_mean_everything(repo, url, scratch):
@@ -530,7 +529,7 @@ def test_changed_attributes_mean_everything(repo, url, scratch):
     assert measure(Source(url), options(scratch), old).since is None
 
 
-def test_a_server_without_shallow_clones_means_everything(repo, scratch, tmp_path):
+def test_of_a_server_without_shallow_clones_everything_is_cloned(repo, scratch, tmp_path):
     # A dumb server: files, listed by `git update-server-info`.
     old = repo.head
     repo.commit({"c.py": b"1\n"})
@@ -542,7 +541,7 @@ def test_a_server_without_shallow_clones_means_everything(repo, scratch, tmp_pat
         figures = measure(source, options(scratch), old)
         server.shutdown()
 
-    assert (figures.since, figures.history.commits) == (None, 2)
+    assert (figures.since, figures.history.commits) == (old, 1)
 
 
 class QuietFiles(SimpleHTTPRequestHandler):
