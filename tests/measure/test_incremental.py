@@ -124,7 +124,8 @@ def test_random_histories_without_generated_files(
     chunk, tmp_path: Path, git_server: GitServer, without_count, monkeypatch
 ):
     chosen = replace(without_count, exclude_generated=True)
-    seeds = [chunk * 1000 + number for number in range(HISTORIES // CHUNKS // 2)]
+    # Three, of which some have an increment: attributes that change mean that all is read again.
+    seeds = [chunk * 1000 + number for number in range(3)]
     assert sum(follow(s, tmp_path, git_server, chosen, monkeypatch, VendoringAuthor) for s in seeds)
 
 
