@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -49,15 +49,16 @@ def show_all() -> ResponseReturnValue:
     """Show the figures across all projects, and the projects."""
     mode, today = private_mode(), _today()
     projects = fetch_table(mode, today)
+    metrics = rollup.compute(mode)
     return _page(
         "dashboard.html",
         account=fetch_account(mode),
-        totals=totals(mode),
-        authors=authors_in_words(mode),
+        totals=totals(mode, metrics),
+        authors=authors_in_words(metrics),
         projects=projects,
         project_languages=sorted({project["language"] for project in projects}),
         state=read_state(current_settings(), has_projects=bool(projects)),
-        **_pictures(counted(mode)),
+        **_pictures(counted(mode), metrics["languages_loc"]),
         **_growth_of_all(mode),
     )
 
@@ -74,23 +75,24 @@ def show_project(name: str) -> ResponseReturnValue:
         project=project,
         totals=project_totals(project),
         meanings=meanings(project),
-        **_pictures(conditions),
+        **_pictures(conditions, rollup.languages_loc(conditions)),
         **_draw_growth(_growth_by_language(conditions), charts.growth_by_language),
     )
 
 
-def _pictures(conditions: Sequence[ColumnElement[bool]]) -> dict[str, Any]:
+def _pictures(
+    conditions: Sequence[ColumnElement[bool]], languages_loc: Mapping[str, int]
+) -> dict[str, Any]:
     """Draw the activity and the languages of some projects."""
     today = _today()
     year: int | None = Values(request.args.to_dict()).read("year", _year, None)
     first, last = activity.calendar_span(year, today)
     days = activity.fetch_commits_by_day(conditions, first, last)
-    languages = rollup.languages_loc(conditions)
     return {
         "year": year,
         "years": activity.fetch_years(conditions)[:YEARS_OFFERED],
         "calendar": charts.calendar(days, first, last),
-        "language_picture": language_bar(languages),
+        "language_picture": language_bar(languages_loc),
     }
 
 

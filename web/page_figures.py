@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from config import PrivateMode
-from figures import activity, rollup
+from figures import activity
 from figures.projects import BY_NAME, counted, fetch_projects, visible
 from models import Project, db
 from web import words
@@ -65,9 +66,8 @@ def fetch_account(mode: PrivateMode) -> Account:
     return Account(words.several(names, "owner"), owners[names[0]] if len(names) == 1 else None)
 
 
-def totals(mode: PrivateMode) -> list[Total]:
-    """Return the six figures across all projects."""
-    found = rollup.compute(mode)
+def totals(mode: PrivateMode, metrics: Mapping[str, Any]) -> list[Total]:
+    """Return the six figures across all projects, five of them from the rollup."""
     first, last = db.session.execute(
         select(func.min(Project.first_commit_date), func.max(Project.last_commit_date)).where(
             *counted(mode)
@@ -78,26 +78,25 @@ def totals(mode: PrivateMode) -> list[Total]:
         name = f"From {first.year} to {last.year}"
         years = Total(name, words.years_between(first, last), "years")
     return [
-        Total("Projects", f"{found['total_projects']:,}"),
-        Total("Lines of code", f"{found['total_loc']:,}"),
-        Total("Commits", f"{found['total_commits']:,}"),
-        Total("Active days, all projects", f"{found['total_active_days']:,}", "days"),
-        Total("Code churn", f"{found['total_code_churn']:,}", "lines"),
+        Total("Projects", f"{metrics['total_projects']:,}"),
+        Total("Lines of code", f"{metrics['total_loc']:,}"),
+        Total("Commits", f"{metrics['total_commits']:,}"),
+        Total("Active days, all projects", f"{metrics['total_active_days']:,}", "days"),
+        Total("Code churn", f"{metrics['total_code_churn']:,}", "lines"),
         years,
     ]
 
 
-def authors_in_words(mode: PrivateMode) -> str | None:
+def authors_in_words(metrics: Mapping[str, Any]) -> str | None:
     """Return a sentence on how many commits are one's own and how many are bots', if known."""
-    found = rollup.compute(mode)
     said = []
     # None at all are those of an account whose commits have other addresses than GitHub's.
-    if found["own_commits"]:
-        days, lines = count(found["own_active_days"], "day"), count(found["own_churn"], "line")
-        own = count(found["own_commits"], "own commit")
+    if metrics["own_commits"]:
+        days, lines = count(metrics["own_active_days"], "day"), count(metrics["own_churn"], "line")
+        own = count(metrics["own_commits"], "own commit")
         said.append(f"{own} on {days} with {lines} of churn")
-    if found["bot_commits"]:
-        said.append(f"{count(found['bot_commits'], 'commit')} by bots")
+    if metrics["bot_commits"]:
+        said.append(f"{count(metrics['bot_commits'], 'commit')} by bots")
     return ", ".join(said) or None
 
 
