@@ -93,15 +93,9 @@ def request_refresh(settings: Settings, *, forced: bool) -> RefreshResult:
             refresh, is_new = store.open_refresh(forced)
     if not is_new:
         return RefreshResult(Outcome.JOINED, refresh)
-    with log_context(refresh=refresh.id):
-        try:
-            queue.enqueue_listing(settings, refresh.id)
-        except QueueUnavailable as error:
-            if settings.redis_url is not None:
-                log.warning("%s: this refresh runs here", error)
-            ran = run_here(settings, refresh.id, LogObserver())
-            background.start_missing_growth(_context()[0], settings)
-            return RefreshResult(Outcome.RAN, ran)
+    ran = _enqueue_or_run(settings, refresh.id)
+    if ran is not None:
+        return RefreshResult(Outcome.RAN, ran)
     return RefreshResult(Outcome.QUEUED, refresh)
 
 
@@ -142,16 +136,25 @@ def measure_wanted(settings: Settings) -> None:
     """
     resume(settings, LogObserver())
     refresh = store.open_wanted()
-    if refresh is None:
-        return
-    with log_context(refresh=refresh.id):
+    if refresh is not None:
+        _enqueue_or_run(settings, refresh.id)
+
+
+def _enqueue_or_run(settings: Settings, refresh_id: str) -> RefreshJob | None:
+    """Put a refresh on the queue; where there is none, run it and then growth, and return its row.
+
+    Raises Interrupted when the process is asked to stop.
+    """
+    with log_context(refresh=refresh_id):
         try:
-            queue.enqueue_listing(settings, refresh.id)
+            queue.enqueue_listing(settings, refresh_id)
         except QueueUnavailable as error:
             if settings.redis_url is not None:
                 log.warning("%s: this refresh runs here", error)
-            run_here(settings, refresh.id, LogObserver())
+            ran = run_here(settings, refresh_id, LogObserver())
             background.start_missing_growth(_context()[0], settings)
+            return ran
+    return None
 
 
 def update_project_stats_async(refresh_id: str) -> None:
