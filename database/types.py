@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, DateTime, Dialect, Float, String, Text, literal, or_
@@ -16,6 +16,11 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 def utc_now() -> datetime:
     """Return the present time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def utc_today() -> date:
+    """Return the current day in UTC."""
+    return utc_now().date()
 
 
 def to_iso_utc(moment: datetime | None) -> str | None:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from database.engine import NO_DATABASE
-from database.types import to_iso_utc, utc_now
+from database.types import to_iso_utc, utc_today
 from errors import BadParameter
 from figures import activity, growth, rollup
 from figures.days import Days
@@ -172,7 +172,7 @@ def show_activity() -> ResponseReturnValue:
         return NO_PROJECT, 404
     conditions = counted(private_mode()) if name is None else named(name, private_mode())
     days = _fetch_days(conditions, query)
-    today = utc_now().date()
+    today = utc_today()
     return {"project": name, **activity.activity_to_json(days, query.granularity, today)}
 
 
@@ -251,6 +251,6 @@ def _choose_projects(query: ProjectQuery) -> tuple[list[dict[str, Any]], dict[st
 
 def _growth(query: GrowthQuery, conditions: Iterable[ColumnElement[bool]]) -> list[dict[str, Any]]:
     fetch = growth.fetch_growth_by_language if query.languages else growth.fetch_growth
-    months = fetch(conditions, utc_now().date(), current_settings().growth)
+    months = fetch(conditions, utc_today(), current_settings().growth)
     periods = growth.cut(months, query.granularity, query.first, query.last)
     return growth.growth_to_json(periods, query.granularity, languages=query.languages)

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement
 
 from config import PrivateMode
-from database.types import utc_now
+from database.types import utc_today
 from figures import activity, rollup
 from figures.projects import counted, visible
 from models import Project
@@ -47,7 +47,7 @@ GROWTH_BY: Final = ("language", "project")
 @kept
 def show_all() -> ResponseReturnValue:
     """Show the figures across all projects, and the projects."""
-    mode, today = private_mode(), _today()
+    mode, today = private_mode(), utc_today()
     projects = fetch_table(mode, today)
     metrics = rollup.compute(mode)
     return _page(
@@ -84,7 +84,7 @@ def _pictures(
     conditions: Sequence[ColumnElement[bool]], languages_loc: Mapping[str, int]
 ) -> dict[str, Any]:
     """Draw the activity and the languages of some projects."""
-    today = _today()
+    today = utc_today()
     year: int | None = Values(request.args.to_dict()).read("year", _year, None)
     first, last = activity.calendar_span(year, today)
     days = activity.fetch_commits_by_day(conditions, first, last)
@@ -100,7 +100,7 @@ def _growth_of_all(mode: PrivateMode) -> dict[str, Any]:
     """Draw how all projects together grew, by language or by project."""
     by = Values(request.args.to_dict()).read("by", one_of(GROWTH_BY), GROWTH_BY[0])
     if by == "project":
-        periods = pictures.growth_by_project(mode, _today(), current_settings().growth)
+        periods = pictures.growth_by_project(mode, utc_today(), current_settings().growth)
         drawn = _draw_growth(periods, charts.growth_by_project)
     else:
         periods = _growth_by_language(counted(mode))
@@ -109,7 +109,7 @@ def _growth_of_all(mode: PrivateMode) -> dict[str, Any]:
 
 
 def _growth_by_language(conditions: Sequence[ColumnElement[bool]]) -> list[charts.Period]:
-    return pictures.growth_by_language(conditions, _today(), current_settings().growth)
+    return pictures.growth_by_language(conditions, utc_today(), current_settings().growth)
 
 
 def _draw_growth(
@@ -134,7 +134,7 @@ def _page(template: str, **values: Any) -> Response:
             asset=_asset,
             style_sheets=STYLE_SHEETS,
             scripts=SCRIPTS,
-            today=_today(),
+            today=utc_today(),
             policy=PAGE_POLICY,
             exporting=request.environ.get(EXPORTING, False),
             **values,
@@ -153,7 +153,3 @@ def _year(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text) > 0):
         raise ValueError(f"expected a year from 1 to {date.max.year}")
     return int(text)
-
-
-def _today() -> date:
-    return utc_now().date()

@@ -13,7 +13,7 @@ from typing import Final
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from database.types import utc_now
+from database.types import utc_today
 from errors import BadParameter
 from web import charts, pictures
 from web.charts import BADGE_FIGURES, Picture, Theme
@@ -44,9 +44,9 @@ class Choice:
 
 
 CHARTS: Final[Mapping[str, Draw]] = {
-    "activity": lambda subject, choice: pictures.calendar(subject, choice.year, _today()),
+    "activity": lambda subject, choice: pictures.calendar(subject, choice.year, utc_today()),
     "languages": lambda subject, _: pictures.languages(subject),
-    "growth": lambda subject, _: pictures.growth(subject, _today(), current_settings().growth),
+    "growth": lambda subject, _: pictures.growth(subject, utc_today(), current_settings().growth),
 }
 
 
@@ -91,7 +91,7 @@ def show_card(name: str) -> ResponseReturnValue:
     subject = _find(name)
     if subject is None:
         return _missing("There is no such project.", choice.theme)
-    return _svg(pictures.card(subject, _today()).document(choice.theme))
+    return _svg(pictures.card(subject, utc_today()).document(choice.theme))
 
 
 def say_what_is_wrong(error: BadParameter) -> ResponseReturnValue:
@@ -123,7 +123,3 @@ def _year(text: str) -> int:
     if len(text) != 4 or not text.isascii() or not text.isdigit() or int(text) < FIRST_YEAR:
         raise ValueError(f"expected a year from {FIRST_YEAR} to {date.max.year}")
     return int(text)
-
-
-def _today() -> date:
-    return utc_now().date()
