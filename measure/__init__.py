@@ -15,6 +15,7 @@ from pathlib import Path
 from .changed import count_changed
 from .checkout import list_files
 from .cloc_server.preloaded import PreloadedCloc
+from .concurrently import run_concurrently
 from .fetch import Fetched, fetch_commits, fetch_whole
 from .figures import (
     Count,
@@ -34,7 +35,6 @@ from .partial_clone import fetch_files, fetch_new_commits
 from .reading import read
 from .slots import Limit, sweep_slots
 from .stored_counts import decode, encode
-from .together import run_concurrently
 from .trees import Counts
 from .workspace import sweep_workspaces, temporary_workspace
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from .authors import Authors
 from .checkout import Listing, check_out_attributes
+from .concurrently import run_concurrently
 from .figures import History
 from .git import Git, GitFailed, commit_names
 from .git_errors import BAD_MODULES
 from .history import FORMAT, add_histories, read_history
-from .together import run_concurrently
 
 SPLIT_FROM = 8000
 """Commits from which two processes read: they take about 0.6 of the time and 1.15 of the CPU

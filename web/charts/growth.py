@@ -125,7 +125,7 @@ def _areas(layers: Sequence[Layer], xs: Sequence[float], scale: float) -> list[A
 
 
 def _outline(xs: Sequence[float], ys: Sequence[float], base: float) -> str:
-    """Return an area's path, without the points that nobody would miss."""
+    """Return an area's path, without the points that differ from it by less than UNSEEN."""
     # Of periods that share a tenth of a pixel the last one is drawn.
     heights = {round(x, 1): round(y, 1) for x, y in zip(xs, ys, strict=True)}
     points = list(heights.items())
