@@ -172,10 +172,10 @@ def test_language_classes(name: str, css_class: str):
 
 def test_growth_says_each_month_and_what_it_ends_with():
     rows = [
-        {"month": "2026-10", "loc": 10, "languages": {"C": 10}},
-        {"month": "2026-11", "loc": 1300, "languages": {"C": 100, "Python": 1200}},
+        Period("2026-10", 10, {"C": 10}),
+        Period("2026-11", 1300, {"C": 100, "Python": 1200}),
     ]
-    picture = charts.growth_by_language(charts.periods(rows))
+    picture = charts.growth_by_language(rows)
     root = parsed_inline(picture)
     assert picture.description == "From 10 lines in October 2026 to 1,300 lines in November 2026"
     assert titles(root, "rect") == [
@@ -187,10 +187,10 @@ def test_growth_says_each_month_and_what_it_ends_with():
 
 def test_growth_of_years_and_of_projects():
     rows = [
-        {"year": 2025, "loc": 5, "projects": {"a": 5}},
-        {"year": 2026, "loc": 7, "projects": {}},
+        Period("2025", 5, {"a": 5}),
+        Period("2026", 7, {}),
     ]
-    root = parsed_inline(charts.growth_by_project(charts.periods(rows, "projects")))
+    root = parsed_inline(charts.growth_by_project(rows))
     assert titles(root, "path", "series-0") == ["a: 0 lines of code at the end"]
     # What no project accounts for is not lost.
     assert titles(root, "path", "lang-other") == ["Other: 7 lines of code at the end"]

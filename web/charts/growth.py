@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
@@ -61,18 +61,6 @@ class Column:
     x: str
     width: str
     title: str
-
-
-def periods(rows: Iterable[Mapping[str, object]], parts: str = "languages") -> list[Period]:
-    """Read rows such as `{"month": "2026-03", "loc": 38211, "languages": {"Python": 38211}}`."""
-    found = []
-    for row in rows:
-        named = row.get(parts) or {}
-        lines = row["loc"]
-        if not isinstance(named, Mapping) or not isinstance(lines, int):
-            raise TypeError("a row of growth has a number `loc` and an object of its parts")
-        found.append(Period(str(row.get("month") or row["year"]), lines, named))
-    return found
 
 
 def growth_by_language(rows: Sequence[Period]) -> Picture:
