@@ -9,13 +9,15 @@ import platform
 import resource
 import subprocess
 import sys
+import threading
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -54,6 +56,31 @@ class Meter:
         own, children = _cpu()
         wall = time.perf_counter() - self._wall
         return Cost(wall, own - self._own, children - self._children, _programs - self._programs)
+
+
+class Repeating(ABC):
+    """A thread that repeats a step every so many seconds, for the length of a block."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @abstractmethod
+    def step(self) -> None:
+        """Do what is repeated."""
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._seconds):
+            self.step()
 
 
 _programs = 0

@@ -11,14 +11,14 @@ import asyncio
 import json
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote
 
-from bench.common import Meter, machine, parser, print_table
+from bench.common import Meter, Repeating, machine, parser, print_table
 from bench.product import environment
 from bench.repositories import make, size_kb
 from bench.stage import Stage
@@ -57,30 +57,24 @@ class Tally:
             self.faults.append(f"{route}: {fault}")
 
 
-class Refresher:
+class Refresher(Repeating):
     """A thread that requests a forced refresh whenever none is under way, until stopped."""
 
     def __init__(self, service: Service) -> None:
+        super().__init__(2)
         self._service = service
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run)
         self.ended: list[dict[str, object]] = []
 
-    def __enter__(self) -> Refresher:
+    def __enter__(self) -> Self:
         self._service.post("?force=true")
-        self._thread.start()
-        return self
+        return super().__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(2):
-            newest = self._service.newest()
-            if newest["status"] in ("completed", "failed"):
-                self.ended.append(newest)
-                self._service.post("?force=true")
+    def step(self) -> None:
+        """Request the next refresh where the last one has ended."""
+        newest = self._service.newest()
+        if newest["status"] in ("completed", "failed"):
+            self.ended.append(newest)
+            self._service.post("?force=true")
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> str | None:

@@ -10,14 +10,13 @@ import contextlib
 import os
 import statistics
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from redis import Redis
 
-from bench.common import in_process, machine, parser, print_table, say
+from bench.common import Repeating, in_process, machine, parser, print_table, say
 from bench.product import Refreshed, environment, refresh
 from bench.refresh import Figures, run_script
 from bench.repositories import make, size_kb
@@ -44,27 +43,18 @@ class Run:
     served: Served
 
 
-class Memory:
+class Memory(Repeating):
     """The peak memory of all processes that are started meanwhile, in MB."""
 
     def __init__(self) -> None:
+        super().__init__(EVERY)
         self.peak = 0.0
         self._before = set(descendants(os.getpid()))
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> Memory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(EVERY):
-            new = set(descendants(os.getpid())) - self._before
-            self.peak = max(self.peak, sum(map(_proportional_mb, new)))
+    def step(self) -> None:
+        """Look at the memory of the processes once."""
+        new = set(descendants(os.getpid())) - self._before
+        self.peak = max(self.peak, sum(map(_proportional_mb, new)))
 
 
 def _proportional_mb(pid: int) -> float:

@@ -7,7 +7,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import requests
 from redis import Redis
 from rq import Queue, Worker
 
-from bench.common import Meter, in_process, machine, parser, peak_mb, print_table, say
+from bench.common import Meter, Repeating, in_process, machine, parser, peak_mb, print_table, say
 from bench.product import environment, refresh, start
 from bench.repositories import make
 from bench.stage import Stage
@@ -205,29 +204,24 @@ def list_and_enqueue(settings: dict[str, str]) -> Listed:
         return listed
 
 
-class Asking:
+class Asking(Repeating):
     """A thread that requests a server's projects ten times a second, and records the delays."""
 
     def __init__(self, url: str) -> None:
+        super().__init__(0.1)
         self.delays: list[float] = []
         self._url = url
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Asking:
-        self._thread.start()
-        return self
+        self._session = requests.Session()
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+        super().__exit__()
+        self._session.close()
 
-    def _run(self) -> None:
-        with requests.Session() as session:
-            while not self._ended.wait(0.1):
-                begun = time.perf_counter()
-                session.get(self._url, timeout=30).raise_for_status()
-                self.delays.append((time.perf_counter() - begun) * 1000)
+    def step(self) -> None:
+        """Request the projects once."""
+        begun = time.perf_counter()
+        self._session.get(self._url, timeout=30).raise_for_status()
+        self.delays.append((time.perf_counter() - begun) * 1000)
 
     def quantile(self, share: float) -> float:
         """Return the delay, in ms, that this share of the answers kept within."""
