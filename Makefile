@@ -10,6 +10,9 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 PYTHON ?=
 
+# Where it is set, each of the tests' processes compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run demo dev openapi test test-all lint format clean
 
 run: $(VENV)/.installed

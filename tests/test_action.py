@@ -62,22 +62,33 @@ def runner_environment(world: World) -> dict[str, str]:
     return {"GITHUB_API_URL": world.api.url}
 
 
-@pytest.mark.needs_cloc
-def test_the_steps_on_clean_trees(tmp_path: Path, world: World, runner_environment: dict[str, str]):
-    cache = tmp_path / "cache"
-    first = Runner(tmp_path / "first", cache, runner_environment)
+@pytest.fixture
+def first_night(tmp_path: Path, world: World, runner_environment: dict[str, str]) -> Runner:
+    """The steps were run on a clean tree, without a cache."""
+    first = Runner(tmp_path / "first", tmp_path / "cache", runner_environment)
     first.run(token=world.api.token, url="https://me.example.org/figures/")
+    return first
 
-    listed = json.loads((first.workspace / "site/api/projects.json").read_bytes())
+
+@pytest.mark.needs_cloc
+def test_the_steps_on_a_clean_tree(first_night: Runner, world: World):
+    listed = json.loads((first_night.workspace / "site/api/projects.json").read_bytes())
     assert {project["name"]: project["commits"] for project in listed} == {"alpha": 3, "beta": 5}
-    for told in (first.output.encode(), *contents(first.workspace), *contents(cache)):
+    written = (*contents(first_night.workspace), *contents(first_night.cache))
+    for told in (first_night.output.encode(), *written):
         assert SECRET.encode() not in told
         assert world.api.token.encode() not in told
+
+
+@pytest.mark.long
+@pytest.mark.needs_cloc
+def test_the_next_night_only_the_cache_is_left(
+    first_night: Runner, tmp_path: Path, world: World, runner_environment: dict[str, str]
+):
     world.push("beta")
     clones, requests = len(world.git.fetches("alpha")), len(world.api.requests)
 
-    # The next night: a new machine, and of the last one the cache alone.
-    second = Runner(tmp_path / "second", cache, runner_environment)
+    second = Runner(tmp_path / "second", first_night.cache, runner_environment)
     second.run(token=world.api.token, include_private="true", directory="public/figures")
 
     site = second.workspace / "public/figures/api"

@@ -258,7 +258,9 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(database_url):
             assert db.session.scalar(text("PRAGMA foreign_keys")) == 1
 
 
-@pytest.mark.parametrize("left_by", ["nobody", "first release"])
+@pytest.mark.parametrize(
+    "left_by", [pytest.param("nobody", marks=pytest.mark.long), "first release"]
+)
 def test_several_processes_can_upgrade_at_once(database_url, left_by):
     if left_by == "first release":
         make_first_release(database_url, "small")

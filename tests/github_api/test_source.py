@@ -643,6 +643,7 @@ def test_an_error_of_the_caller_passes_through_and_leaves_the_client_usable(
     assert names(github) == ["mine"]
 
 
+@pytest.mark.long
 def test_ten_thousand_repositories_are_listed_quickly_and_in_little_memory(
     api: GitHubApi, github: GitHub
 ) -> None:

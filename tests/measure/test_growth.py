@@ -124,7 +124,10 @@ def test_counting_changes_leaves_generated_files_out_as_counting_the_whole_does(
 @pytest.mark.needs_cloc
 @pytest.mark.parametrize(
     ("seed", "names", "harmless"),
-    [(4, NAMES, HARMLESS), (6, (*NAMES, *GENERATED_NAMES), GENERATED)],
+    [
+        (4, NAMES, HARMLESS),
+        pytest.param(6, (*NAMES, *GENERATED_NAMES), GENERATED, marks=pytest.mark.long),
+    ],
     ids=["everything", "without-generated"],
 )
 def test_growth_is_clocs_own_figure_for_each_month(

@@ -89,6 +89,7 @@ def test_a_single_line_of_200_mb_is_survived(tree: Path, tmp_path: Path):
     assert result.languages["Python"] == 6
 
 
+@pytest.mark.long
 @pytest.mark.needs_cloc
 def test_a_file_that_takes_long_is_counted_all_the_same(tree: Path, tmp_path: Path):
     # Each string is searched from the beginning of its line: some seconds for 2,000.

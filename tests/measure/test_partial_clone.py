@@ -57,7 +57,7 @@ def again(source: Source, chosen: Options, last: Figures) -> Figures:
     ("filters", "names", "harmless"),
     [
         (True, NAMES, HARMLESS),
-        (True, (*NAMES, *GENERATED_NAMES), GENERATED),
+        pytest.param(True, (*NAMES, *GENERATED_NAMES), GENERATED, marks=pytest.mark.long),
         pytest.param(False, NAMES, HARMLESS, marks=pytest.mark.long),
         pytest.param(False, (*NAMES, *GENERATED_NAMES), GENERATED, marks=pytest.mark.long),
     ],

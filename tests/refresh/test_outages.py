@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 import requests
 from flask.testing import FlaskClient
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
 
+from config import checks
 from tests.support.client import projects, refresh
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
@@ -135,8 +139,8 @@ def test_a_refresh_whose_web_process_was_killed_is_finished_by_the_next_that_is_
     left = service.newest()
     assert left["status"] == "running"
 
-    # Before its heartbeat is old enough a POST joins it.
-    wait_until(lambda: service.post().status_code == 200, 60, "a POST finishes the refresh")
+    # Before its heartbeat is old enough a POST joins it; an address has 30 in a minute.
+    wait_until(lambda: service.post().status_code == 200, 60, "a POST finishes the refresh", 2.5)
 
     finished = service.get(f"/api/refresh/status/{left['id']}")
     assert (finished["status"], finished["error_message"]) == ("completed", None)
@@ -161,6 +165,31 @@ def test_a_web_process_told_to_stop_ends_its_refresh_in_words(service: Service, 
     assert "stopped" in newest["error_message"]
 
 
+def stop_between_writes(pids: list[int], database_url: str) -> None:
+    """Stop processes while none of them holds a lock of the database, which would stop all."""
+    url = checks.database_url(database_url)
+    if url.startswith("sqlite"):
+        engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 0})
+        lock = "BEGIN IMMEDIATE"
+    else:
+        engine = create_engine(url, poolclass=NullPool)
+        lock = "LOCK TABLE refresh_job, refresh_task IN EXCLUSIVE MODE NOWAIT"
+
+    def stopped() -> bool:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql(lock)
+        except OperationalError:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+            return False
+        return True
+
+    wait_until(stopped, 20, "no lock is held")
+
+
 def test_an_orphan_that_wakes_up_writes_nothing(queued: Service, world: World):
     builder = world.add("slow", commits=2)
     world.git.drip("slow", rate=200, times=1)
@@ -169,8 +198,7 @@ def test_an_orphan_that_wakes_up_writes_nothing(queued: Service, world: World):
     queued.post()
     wait_until(lambda: world.git.fetches("slow"), 20, "slow is being cloned")
     sleepers = descendants(keeper.pid)
-    for pid in [keeper.pid, *sleepers]:
-        os.kill(pid, signal.SIGSTOP)
+    stop_between_writes([keeper.pid, *sleepers], queued.environment["DATABASE_URL"])
     queued.start_worker()
     assert queued.wait_for_end()["status"] == "completed"
     builder.commit({"more.py": "m = 1\n"})

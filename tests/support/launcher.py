@@ -7,6 +7,7 @@ own; `app`, which reads the environment, and what imports it are imported after 
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -168,6 +169,9 @@ def main() -> None:
     """Import what programs need, serve, and run a program in each process that is forked."""
     for name in PRELOADED:
         importlib.import_module(name)
+    # A collection in a forked process would copy every page of what is shared.
+    gc.collect()
+    gc.freeze()
     # A program may print to stdout: the answers go through a descriptor of their own.
     answers = os.dup(1)
     short_timeouts.run(serve(iter(sys.stdin.readline, ""), answers))

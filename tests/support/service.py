@@ -105,16 +105,20 @@ class Service:
 
     def wait_for_end(self, seconds: float = LIMIT) -> dict[str, Any]:
         """Wait until the newest refresh has ended; its progress must not fall meanwhile."""
-        deadline = time.monotonic() + max(seconds, LIMIT)
-        progress = 0.0
-        while True:
-            newest = self.newest()
-            assert newest["progress"] >= progress, newest
-            progress = newest["progress"]
-            if newest["status"] in ("completed", "failed"):
-                return newest
-            assert time.monotonic() < deadline, f"no end: {newest}\n{self.logs()}"
-            time.sleep(0.1)
+        newest: dict[str, Any] = {"progress": 0.0}
+
+        def has_ended() -> bool:
+            nonlocal newest
+            before, newest = newest, self.newest()
+            assert newest["progress"] >= before["progress"], newest
+            return newest["status"] in ("completed", "failed")
+
+        try:
+            wait_until(has_ended, seconds, "the refresh has ended")
+        except AssertionError as error:
+            error.add_note(f"{newest}\n{self.logs()}")
+            raise
+        return newest
 
     def logs(self) -> str:
         """Return the output of all processes."""
@@ -156,16 +160,19 @@ def _is_preloaded_cloc(folder: Path) -> bool:
     return False
 
 
-def wait_until(holds: Callable[[], object], seconds: float, what: str) -> None:
+def wait_until(holds: Callable[[], object], seconds: float, what: str, every: float = 0.02) -> None:
     """Wait until something holds, or fail and say what does not.
 
-    It waits for LIMIT at least: a machine with other work may take ten times as long as usual.
+    It looks again after `every` seconds, and after a tenth of the time waited so far: looking takes
+    the processor from what is waited for. It waits for LIMIT at least: a machine with other work
+    may take ten times as long as usual.
     """
     limit = max(seconds, LIMIT)
-    deadline = time.monotonic() + limit
+    start = time.monotonic()
     while not holds():
-        assert time.monotonic() < deadline, f"not within {limit} s: {what}"
-        time.sleep(0.05)
+        waited = time.monotonic() - start
+        assert waited < limit, f"not within {limit} s: {what}"
+        time.sleep(max(every, waited / 10))
 
 
 def descendants(pid: int) -> list[int]:

@@ -142,8 +142,18 @@ def test_colours_within_the_page(page: Page, server: PictureServer):
     check_fills(page, theme(scheme_of(page)))
 
 
-@pytest.mark.parametrize("asked", Theme)
-@pytest.mark.parametrize("name", ["calendar", "languages", "growth of projects", "card of much"])
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        pytest.param(
+            name,
+            asked,
+            marks=() if asked is Theme.AUTO or name == "calendar" else pytest.mark.long,
+        )
+        for name in ("calendar", "languages", "growth of projects", "card of much")
+        for asked in Theme
+    ],
+)
 def test_colours_of_a_document(page: Page, server: PictureServer, name: str, asked: Theme):
     page.goto(server.document(PICTURES[name].document(asked)))
     check_fills(page, theme(scheme_of(page) if asked is Theme.AUTO else asked))

@@ -132,24 +132,33 @@ def rgb(colour: str) -> str:
     return f"rgb({red}, {green}, {blue})"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_and_accessibility(refreshed: Service, open_page: Open, scheme: str):
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 360),
+        ("dark", 1600),
+        *(
+            pytest.param(scheme, width, marks=pytest.mark.long)
+            for scheme, width in (("dark", 360), ("light", 768), ("dark", 768), ("light", 1600))
+        ),
+    ],
+)
+def test_colours_and_accessibility(refreshed: Service, open_page: Open, scheme: str, width: int):
     theme = assets.read_asset(f"theme-{scheme}.css")
     colours = {name: rgb(value) for name, value in re.findall(r"--([\w-]+): (#\w{6});", theme)}
     for path in ("/dashboard", "/dashboard/alpha"):
-        for width in (360, 768, 1600):
-            page = open_page(
-                refreshed.url + path,
-                color_scheme=scheme,
-                viewport={"width": width, "height": 900},
-                bypass_csp=False,
-            )
-            fill = "getComputedStyle(document.querySelector('.picture rect.step-0')).fill"
-            assert page.evaluate(fill) == colours["step-0"]
-            body = "getComputedStyle(document.documentElement).backgroundColor"
-            assert page.evaluate(body) == colours["canvas"]
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            check_accessibility(page)
+        page = open_page(
+            refreshed.url + path,
+            color_scheme=scheme,
+            viewport={"width": width, "height": 900},
+            bypass_csp=False,
+        )
+        fill = "getComputedStyle(document.querySelector('.picture rect.step-0')).fill"
+        assert page.evaluate(fill) == colours["step-0"]
+        body = "getComputedStyle(document.documentElement).backgroundColor"
+        assert page.evaluate(body) == colours["canvas"]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        check_accessibility(page)
 
 
 def test_sorting_filtering_and_opening(refreshed: Service, open_page: Open):
@@ -209,7 +218,7 @@ def test_a_refresh_that_a_worker_runs_is_watched(
         for each in (page, other):
             expect(each.locator("#refresh-said")).to_contain_text("could not be", timeout=WAIT)
             assert sorted(names(each)) == ["alpha", "beta", "broken"]
-            check_accessibility(each)
+        check_accessibility(page)
 
 
 def test_polls_that_fail_are_survived(service: Service, open_page: Open):
