@@ -18,7 +18,7 @@ EXCLUDED = (
 )
 
 
-CLONES = 16
+CLONES = 24
 """FETCH_CONCURRENCY unless set: keeps two cores busy over a network (`bench/network.py`)."""
 
 
@@ -367,10 +367,10 @@ VARIABLES: tuple[Variable, ...] = (
         "FETCH_CONCURRENCY",
         None,
         "clones at once on one machine, including those being counted or waiting for it; "
-        "one of more than 16 MB counts as several",
+        "one of more than 11 MB counts as several",
         check.whole(1, 256),
         _range(1, 256),
-        absent="16, or `REFRESH_CONCURRENCY` where that is more",
+        absent="24, or `REFRESH_CONCURRENCY` where that is more",
     ),
     Variable(
         "TRUSTED_PROXIES",

@@ -63,7 +63,7 @@ __all__ = [
 ]
 
 
-MB_OF_A_SLOT = 16
+MB_OF_A_SLOT = 11
 
 FEW_FILES = 5000
 """Files of a repository whose last commits take about 200 kB to fetch, folders included."""

@@ -90,7 +90,7 @@ class TestDefaults:
             measure_memory_mb=2560,
             max_repo_mb=2048,
             refresh_concurrency=available_cores(),
-            fetch_concurrency=max(16, available_cores()),
+            fetch_concurrency=max(24, available_cores()),
             trusted_proxies=0,
             log_format=LogFormat.TEXT,
             search_path=os.defpath,

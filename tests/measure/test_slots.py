@@ -150,7 +150,7 @@ def test_where_no_file_can_be_made_it_says_so(tmp_path: Path):
         pass
 
 
-@pytest.mark.parametrize(("size_mb", "slots"), [(0, 1), (16, 1), (17, 2), (5000, 4)])
+@pytest.mark.parametrize(("size_mb", "slots"), [(0, 1), (11, 1), (12, 2), (5000, 4)])
 def test_a_large_repository_takes_the_place_of_several(size_mb: float, slots: int, tmp_path: Path):
     source = measure.Source("https://example.org/x.git", size_mb=size_mb)
     limits = {"cloning": Limit("clone", 8), "counting": Limit("count", 2)}
