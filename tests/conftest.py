@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from jinja2 import FileSystemBytecodeCache
 
 import measure
 from measure.cloc_server import preloaded
@@ -245,13 +246,21 @@ def _no_lines(environment: dict[str, str], tmp_path: Path) -> None:
     environment |= {"CLOC_PATH": write_stub_cloc(tmp_path), "PRELOAD_CLOC": "false"}
 
 
+@pytest.fixture(scope="session")
+def _compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(environment: dict[str, str]) -> Iterator[Flask]:
+def app(
+    environment: dict[str, str], _compiled_templates: FileSystemBytecodeCache
+) -> Iterator[Flask]:
     """The application, built in `environment`; its connections are closed afterwards."""
     from app import create_app, prepare
     from models import db
 
     app = create_app(environment)
+    app.jinja_options = {**app.jinja_options, "bytecode_cache": _compiled_templates}
     prepare(app)
     yield app
     with app.app_context():

@@ -107,7 +107,7 @@ def test_counting_changes_leaves_generated_files_out_as_counting_the_whole_does(
     repo: RepoBuilder, tmp_path: Path, seed: int
 ):
     names = (*NAMES, *GENERATED_NAMES * 2)
-    commits = grow(repo, random.Random(seed), 14, names=names, harmless=GENERATED)
+    commits = grow(repo, random.Random(seed), 9, names=names, harmless=GENERATED)
     chosen = options(tmp_path / "scratch", exclude_dirs=EXCLUDED, exclude_generated=True)
     known: Counts = {}
     ways: set[tuple[bool, bool]] = set()

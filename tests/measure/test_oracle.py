@@ -263,9 +263,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("build", "excluded"), CASES)
-def test_figures_are_git_s_and_cloc_s(
-    build, excluded, tmp_path: Path, git_server: GitServer, monkeypatch
-):
+def test_figures_are_git_s_and_cloc_s(build, excluded, tmp_path: Path, git_server: GitServer):
     repo = RepoBuilder(tmp_path / "source")
     build(repo)
     url = repo.publish(git_server, "subject")
@@ -275,14 +273,30 @@ def test_figures_are_git_s_and_cloc_s(
 
     truth = ask(url, tmp_path, excluded)
     assert found(figures, truth.loc) == truth
-    # The same history, split between two readers as only long ones are.
-    monkeypatch.setattr("measure.reading.SPLIT_FROM", 0)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    assert measure(Source(url), chosen) == figures
     assert figures.head_sha == repo.head
     assert figures.since is None
     assert figures.history.churn == truth.additions + truth.deletions
     assert not Path("/tmp/owned").exists()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(build, marks=() if build in EXCLUDED_BY_DEFAULT else pytest.mark.long)
+        for build in REPOSITORIES
+    ],
+)
+def test_two_readers_find_what_one_does(build, tmp_path: Path, git_server: GitServer, monkeypatch):
+    repo = RepoBuilder(tmp_path / "source")
+    build(repo)
+    source = Source(repo.publish(git_server, "subject"))
+    chosen = options(tmp_path / "scratch")
+    figures = measure(source, chosen)
+
+    # Only long histories are split.
+    monkeypatch.setattr("measure.reading.SPLIT_FROM", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert measure(source, chosen) == figures
 
 
 def test_a_file_with_the_name_of_an_excluded_folder_counts(tmp_path: Path, git_server: GitServer):
