@@ -36,7 +36,6 @@ def pictures() -> dict[str, Callable[[], str]]:
         "growth, 240 months of 100 projects": lambda: charts.growth_by_project(projects).document(),
         "languages": lambda: charts.language_bar(LANGUAGES).document(),
         "card": lambda: charts.card(card).document(),
-        "sparkline": lambda: charts.sparkline(range(12)).document(),
         "badge": lambda: charts.figure_badge("loc", FIGURES).svg(),
     }
 

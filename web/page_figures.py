@@ -14,7 +14,7 @@ from figures import activity
 from figures.projects import BY_NAME, counted, fetch_projects, visible
 from models import Project, db
 from web import words
-from web.charts.sparkline import bars
+from web.charts.shapes import bars
 from web.charts.text import count, long_date, time_span
 
 COUNTERS: Final = {

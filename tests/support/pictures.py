@@ -88,8 +88,6 @@ def every_picture() -> dict[str, Picture]:
         "growth of twenty years": charts.growth_by_language(growth(240, list(LANGUAGES))),
         "growth of projects": charts.growth_by_project(growth(50, [f"p{n}" for n in range(20)])),
         "growth of much": charts.growth_by_project([Period("2026", 2**63, {HOSTILE: 2**63})]),
-        "sparkline": charts.sparkline([0, 3, 12, 40, 2, 0, 0, 1, 5, 9, 22, 13]),
-        "sparkline of nothing": charts.sparkline([0] * 12),
         "card": charts.card(Card("redis-py", FIGURES, LANGUAGES, range(12), "redis", "Measured")),
         "card of nothing": charts.card(Card("", Figures())),
         "card of much": charts.card(

@@ -58,7 +58,6 @@ def test_cards_of_anything(parts, name, months, number, day):
     figures = Figures(number, number, number, number, number, day, name)
     check(charts.card(Card(name, figures, parts, months, name, name, name)))
     check(charts.notice(name, title=name))
-    check(charts.sparkline(months))
 
 
 @settings(deadline=None, max_examples=60)

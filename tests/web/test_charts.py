@@ -25,7 +25,7 @@ from tests.support.pictures import (
 from web import charts
 from web.charts import Card, Figures, Period
 from web.charts.axes import nice_steps, period_ticks
-from web.charts.shapes import simplify
+from web.charts.shapes import bars, simplify
 from web.charts.text import compact, fit, percentage, text_width, time_span
 
 
@@ -271,18 +271,12 @@ def test_names_on_the_axis_do_not_touch(months: int):
     assert all(left[1] < right[0] for left, right in itertools.pairwise(ends))
 
 
-# Sparklines and cards
+# Cards
 
 
-def test_sparkline_says_its_sum():
-    picture = charts.sparkline([0, 3, 40] * 4)
-    assert picture.title == "172 commits in 12 months, at most 40 in one"
-    assert parsed_inline(picture).findall(f"{SVG}path")[1].get("d", "").count("M") == 8
-
-
-def test_sparkline_without_commits_is_a_line():
-    root = parsed_inline(charts.sparkline([0] * 12))
-    assert [each.get("d") for each in root.findall(f"{SVG}path")] == ["M0 21.5h96", ""]
+def test_bars_of_a_year_stand_for_the_months_with_commits():
+    assert bars([0, 3, 40] * 4, 8, 21).count("M") == 8
+    assert bars([0] * 12, 8, 21) == ""
 
 
 def test_card_keeps_all_digits_in_its_titles():

@@ -8,7 +8,6 @@ from web.charts.growth import Period, growth_by_language, growth_by_project
 from web.charts.language_bar import language_bar
 from web.charts.languages import language_class
 from web.charts.picture import Picture, Theme
-from web.charts.sparkline import sparkline
 
 __all__ = [
     "BADGE_FIGURES",
@@ -27,5 +26,4 @@ __all__ = [
     "language_bar",
     "language_class",
     "notice",
-    "sparkline",
 ]

@@ -10,7 +10,7 @@ from web.charts.language_bar import entries, segments
 from web.charts.languages import shares
 from web.charts.legend import legend
 from web.charts.picture import MARGIN, Picture
-from web.charts.sparkline import bars
+from web.charts.shapes import bars
 from web.charts.text import count, figure, fit, long_date, text_width, time_span
 
 WIDTH = 450 - 2 * MARGIN

@@ -8,6 +8,8 @@ from itertools import pairwise
 Point = tuple[float, float]
 
 RADIUS = 5
+LEAST_BAR = 2.5
+"""The height of a bar for the smallest count, in pixels."""
 
 
 def number(value: float) -> str:
@@ -60,3 +62,15 @@ def bar(x: float, width: float, height: float, *, first: bool, last: bool) -> st
 def _turn(radius: float, right: int, down: int) -> str:
     size = number(radius)
     return f"a{size} {size} 0 0 1 {number(right * radius)} {number(down * radius)}"
+
+
+def bars(counts: Sequence[int], pitch: float, height: float) -> str:
+    """Return a path that strokes a bar for each count above 0."""
+    most = max(counts, default=0)
+    parts = []
+    for index, value in enumerate(counts):
+        if value > 0:
+            # Whole pixels: bars are sharp, and the path is short.
+            high = round(LEAST_BAR + (height - LEAST_BAR) * value / most)
+            parts.append(f"M{number(pitch * (index + 0.5))} {number(height)}v-{high}")
+    return "".join(parts)
