@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient, FlaskCliRunner
 
-FUZZ_CASES, FUZZ_CASES_LONG = 10, 300
+FUZZ_CASES, FUZZ_CASES_LONG = 6, 300
 ON_BOTH_ENGINES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql_twin))
 
 
@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_xdist_auto_num_workers() -> int:
     """Run three tests for each core: about two thirds of a test's time are spent waiting."""
-    return 2 * (os.cpu_count() or 1)
+    return 3 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -84,7 +84,7 @@ def repo(tmp_path: Path) -> RepoBuilder:
 def test_counting_changes_gives_what_counting_the_whole_gives(
     repo: RepoBuilder, tmp_path: Path, seed: int
 ):
-    commits = grow(repo, random.Random(seed), 12)
+    commits = grow(repo, random.Random(seed), 9)
     known: Counts = {}
     ways = []
     with cloned(repo, options(tmp_path / "scratch", exclude_dirs=EXCLUDED)) as git:

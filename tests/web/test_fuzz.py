@@ -75,7 +75,7 @@ def test_every_answer_is_as_documented(service: Service, tmp_path: Path, fuzz_ca
     assert result["operations"]["tested"] == result["operations"]["total"] >= 8
     assert {phase["status"] for phase in result["phases"].values()} == {"success"}
     generated = result["test_cases"]["generated"]
-    assert generated > 100
+    assert generated > 150
     sys.stdout.write(f"{result['test_cases']} in {result['running_time']:.0f} s\n")
     # No error was only logged.
     assert "Traceback" not in service.logs()
