@@ -64,6 +64,7 @@ __all__ = [
 
 
 MB_OF_A_SLOT = 11
+"""Megabytes of a repository for each slot that it takes; the 24 slots of the default are 264 MB."""
 
 FEW_FILES = 5000
 """Files of a repository whose last commits take about 200 kB to fetch, folders included."""

@@ -85,7 +85,7 @@ def test_threads_that_read_and_then_write_do_not_lock_each_other_out(tables):
             except Exception as error:  # noqa: BLE001 - shown by the assertion below
                 failures.append(error)
 
-    # Of a first UPDATE in two threads at once SQLAlchemy 2.1 may warn that it cannot be cached.
+    # SQLAlchemy 2.1 may warn about caching when two threads compile the first UPDATE at once.
     count_up()
     threads = [threading.Thread(target=count_up) for _ in range(7)]
     for thread in threads:

@@ -144,9 +144,8 @@ MAY, JULY, JANUARY = (datetime(2023, 5, 10), datetime(2023, 7, 4), datetime(2024
             marks=pytest.mark.long,
         ),
         ("month", [datetime(2023, 6, 30), datetime(2023, 7, 3)], JULY, True),  # June has one, too
-        pytest.param(
-            "month", [datetime(2023, 3, 3)], MAY, True, marks=pytest.mark.long
-        ),  # dated before its parent
+        # Dated before its parent.
+        pytest.param("month", [datetime(2023, 3, 3)], MAY, True, marks=pytest.mark.long),
         pytest.param("month", [datetime(2024, 1, 2)], JANUARY, False, marks=pytest.mark.long),
         pytest.param("year", [datetime(2023, 3, 3)], MAY, False, marks=pytest.mark.long),
         ("year", [datetime(2023, 6, 30), datetime(2023, 7, 3)], JULY, False),

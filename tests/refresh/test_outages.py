@@ -139,7 +139,7 @@ def test_a_refresh_whose_web_process_was_killed_is_finished_by_the_next_that_is_
     left = service.newest()
     assert left["status"] == "running"
 
-    # Before its heartbeat is old enough a POST joins it; an address has 30 in a minute.
+    # Before its heartbeat is old enough a POST joins it; the rate limit is 30 a minute.
     wait_until(lambda: service.post().status_code == 200, 60, "a POST finishes the refresh", 2.5)
 
     finished = service.get(f"/api/refresh/status/{left['id']}")
@@ -166,14 +166,13 @@ def test_a_web_process_told_to_stop_ends_its_refresh_in_words(service: Service, 
 
 
 def stop_between_writes(pids: list[int], database_url: str) -> None:
-    """Stop processes while none of them holds a lock of the database, which would stop all."""
+    """Stop processes while none of them holds a database lock, which would block all others."""
     url = checks.database_url(database_url)
+    lock = "LOCK TABLE refresh_job, refresh_task IN EXCLUSIVE MODE NOWAIT"
+    wait: dict[str, int] = {}
     if url.startswith("sqlite"):
-        engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 0})
-        lock = "BEGIN IMMEDIATE"
-    else:
-        engine = create_engine(url, poolclass=NullPool)
-        lock = "LOCK TABLE refresh_job, refresh_task IN EXCLUSIVE MODE NOWAIT"
+        lock, wait = "BEGIN IMMEDIATE", {"timeout": 0}
+    engine = create_engine(url, poolclass=NullPool, connect_args=wait)
 
     def stopped() -> bool:
         for pid in pids:
