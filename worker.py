@@ -70,7 +70,10 @@ class WorkerPool:
         signal.signal(signal.SIGINT, self._stop)
         supervisor = Supervisor(self._settings, share_of(self._app, self._settings).threads)
         next_step = 0.0
-        with measure.PreloadedCloc(measure_options(self._settings)) as preloaded:
+        options = measure_options(self._settings)
+        with measure.PreloadedCloc(options) as preloaded:
+            # Run here once, so that the forks need not ask cloc and git for their versions again.
+            measure.warm_up(options)
             while not self._stopping:
                 self._fill()
                 if time.monotonic() >= next_step:
@@ -161,8 +164,6 @@ def main() -> None:
             str(QueueUnavailable("REDIS_URL is not set: a worker needs Redis to get its jobs"))
         )
     start(app)
-    # Run here once, so that the forks need not run cloc and git for their versions again.
-    measure.warm_up(measure_options(settings))
     with app.app_context():
         db.engine.dispose()
     workers = settings.refresh_concurrency if arguments.pool else 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import functools
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ from cancel import CancelScope
 from errors import CommandError, CommandOutOfMemory, CommandTimeout
 
 from .cloc_server.fork_server import ForkServer, ServerGone
-from .command import CompletedOutput, run
+from .command import HELPER_MEMORY_MB, CompletedOutput, run
 from .figures import NotCounted, not_counted
 
 HEROKU_APT = Path("/app/.apt")
@@ -36,9 +35,8 @@ HEADER = "files,language,blank,comment,code,"
 FILES_HEADER = b"language,filename,blank,comment,code,"
 VERSION = re.compile(r"\bcloc v ?(\d[\w.-]{0,30})")
 VERSION_TIMEOUT = 30
-_running_for_version = (
-    threading.Lock()
-)  # a thread that comes second waits for the first one's answer
+_versions: dict[tuple[str, str, int], str] = {}  # by path, search path and time of the file
+_versions_lock = threading.Lock()  # a thread that comes second waits for the first one's answer
 # The errors on cloc's stderr that mean a file was not counted, and their reasons.
 ERROR = re.compile(
     r"^(Line count, exceeded timeout|Unable to read|Neither file nor .*?):  (.+)$", re.M
@@ -70,11 +68,16 @@ class Cloc:
         except OSError as error:
             raise ClocFailed("cloc is not there any more") from error
 
-    def version(self) -> str:
-        """Return the version. Raises ClocFailed when cloc prints none."""
-        changed = self.changed
-        with _running_for_version:
-            return _version(self.path, self.search_path, changed)
+    def version(self, server: ForkServer | None = None) -> str:
+        """Return the version. Raises ClocFailed when cloc prints none.
+
+        `server` is one of this cloc's, and may have ended.
+        """
+        key = (self.path, self.search_path, self.changed)
+        with _versions_lock:
+            if key not in _versions:
+                _versions[key] = self._run_for_version(server)
+            return _versions[key]
 
     def server(self, folder: Path, memory_mb: int) -> ForkServer:
         """Start a server for count(), with its socket in a private folder. Raises ServerGone."""
@@ -113,23 +116,46 @@ class Cloc:
         output = self._run(tree, scratch, timeout, memory_mb, scope, server, BY_FILE).stdout
         return parse_files(output)
 
+    def _run_for_version(self, server: ForkServer | None) -> str:
+        scratch = Path(tempfile.gettempdir())
+        try:
+            done = self._run(
+                Path("/"),
+                scratch,
+                VERSION_TIMEOUT,
+                HELPER_MEMORY_MB,
+                None,
+                server,
+                ["--version"],
+                before=(),
+            )
+        except CommandOutOfMemory as error:
+            raise ClocFailed("cloc needs too much memory") from error
+        text = done.stdout.decode(errors="replace").strip()
+        match = re.fullmatch(r"(?:cloc\s+)?v?(\d[\w.-]{0,30})", text)
+        if match is None:
+            raise ClocFailed("cloc does not tell its version")
+        return match[1]
+
     def _run(
         self,
         tree: Path,
         scratch: Path,
         timeout: float,
         memory_mb: int,
-        scope: CancelScope,
+        scope: CancelScope | None,
         server: ForkServer | None,
         more: Sequence[str] = (),
+        before: Sequence[str] = COUNT,
     ) -> CompletedOutput:
+        """Run cloc with arguments `before` and `more`; a server has its own instead of `before`."""
         env = _environment(self.path, self.search_path, scratch)
         try:
             if server is not None:
                 with contextlib.suppress(ServerGone):
                     return server.run(*more, cwd=tree, env=env, timeout=timeout, scope=scope)
             return run(
-                [self.path, *COUNT, *more],
+                [self.path, *before, *more],
                 cwd=tree,
                 env=env,
                 timeout=timeout,
@@ -235,21 +261,6 @@ def parse_files(output: bytes) -> list[tuple[bytes, str, int]]:
     except ValueError as error:
         raise ClocFailed("cloc wrote a table that cannot be read") from error
     raise ClocFailed("cloc's table has no sum")
-
-
-@functools.lru_cache(maxsize=8)
-def _version(path: str, search_path: str, changed: int) -> str:
-    """Return a cloc's version; `changed`, its file's time, is a key of the cache."""
-    del changed
-    env = _environment(path, search_path, Path(tempfile.gettempdir()))
-    try:
-        output = run([path, "--version"], cwd=Path("/"), env=env, timeout=VERSION_TIMEOUT).stdout
-    except CommandError as error:
-        raise ClocFailed(f"cloc failed with code {error.code}") from error
-    match = re.fullmatch(r"(?:cloc\s+)?v?(\d[\w.-]{0,30})", output.decode(errors="replace").strip())
-    if match is None:
-        raise ClocFailed("cloc does not tell its version")
-    return match[1]
 
 
 def _environment(path: str, search_path: str, scratch: Path) -> dict[str, str]:

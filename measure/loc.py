@@ -27,7 +27,8 @@ MEGABYTE = 1024 * 1024
 def best_counter(options: Options) -> str:
     """Return the name of the best available counter, with its version."""
     try:
-        return f"cloc {find_cloc(options.cloc_path, options.search_path).version()}"
+        cloc = find_cloc(options.cloc_path, options.search_path)
+        return f"cloc {cloc.version(find_server(cloc))}"
     except ClocFailed:
         return _pygount_counter() or f"estimate {estimate.VERSION}"
 

@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Run three tests for each core: about two thirds of a test's time are spent waiting."""
     return 3 * (os.cpu_count() or 1)

@@ -19,7 +19,7 @@ import pytest
 
 from cancel import CancelScope, allow_again, stop_all
 from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
-from measure import Count, Options, PreloadedCloc
+from measure import Count, Options, PreloadedCloc, warm_up
 from measure.cloc import find_cloc
 from measure.cloc_server.fork_server import ForkServer, ServerGone
 from measure.cloc_server.preloaded import find_server
@@ -198,6 +198,23 @@ def test_a_cloc_that_was_exchanged_is_not_counted_with(tmp_path: Path):
         new = find_server(cloc)
         assert new
         assert new.run(cwd=tmp_path, env=ENV, timeout=300).stdout == b"new\n"
+
+
+def test_the_preloaded_one_tells_its_version(tmp_path: Path):
+    program = tmp_path / "cloc"
+    compiled = tmp_path / "compiled"
+    program.write_text(
+        "#!/usr/bin/env perl\n"
+        f"BEGIN {{ open(my $log, '>>', '{compiled}') or die; print $log qq(once\\n) }}\n"
+        "print $ARGV[-1] eq '--version' ? qq(1.99\\n) : qq(no table\\n);\n"
+    )
+    program.chmod(0o755)
+    chosen = options(tmp_path / "scratch", cloc_path=str(program))
+
+    with PreloadedCloc(chosen):
+        assert warm_up(chosen) == "cloc 1.99"
+
+    assert compiled.read_text() == "once\n"
 
 
 @pytest.mark.parametrize("content", ["#!/bin/sh\necho 1.99\n", "MZ\0\0", ""])

@@ -14,7 +14,7 @@ from types import TracebackType
 from urllib.parse import quote
 
 from tests.support.git_front import Fault, FrontServer, Request
-from tests.support.repos import run_git
+from tests.support.repos import init_bare, run_git
 
 
 @functools.cache
@@ -96,8 +96,7 @@ class GitServer:
         """Make an empty bare repository, if there is none yet, and return its folder."""
         path = self.path(name)
         if not path.exists():
-            path.mkdir(parents=True)
-            run_git(path, "init", "--quiet", "--bare", "--template=")
+            init_bare(path)
             self.set_filters(name, filters)
         return path
 

@@ -15,10 +15,13 @@ from tests.support.fast_import import Entry, Files, Name, changes, data, edited,
 if TYPE_CHECKING:
     from tests.support.git_server import GitServer
 
-__all__ = ["Entry", "RepoBuilder", "git_environment", "run_git"]
+__all__ = ["Entry", "RepoBuilder", "git_environment", "init_bare", "run_git"]
 
 FIRST_COMMIT = 1_700_000_000
 HOUR = 3600
+# Otherwise a second process takes a small pack apart into files.
+AS_ONE_PACK = ("-c", "fastimport.unpackLimit=0", "-c", "core.fsync=none")
+ANY_DATE = ("--date-format=raw-permissive",)
 IDENTITY = "Ada Tester <ada@example.org>"
 
 
@@ -49,10 +52,19 @@ def _write_head(repository: Path, branch: str) -> None:
     (repository / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
 
 
+def init_bare(path: Path) -> None:
+    """Make an empty bare repository with what git asks of one; `git init` is a process."""
+    for folder in ("objects", "refs/heads"):
+        (path / folder).mkdir(parents=True, exist_ok=True)
+    (path / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
+    _write_head(path, "main")
+
+
 def _link_objects(source: Path, target: Path) -> None:
-    """Add the loose objects of one repository to another; a push takes several processes."""
-    for path in source.glob("??/*"):
-        copy = target / path.parent.name / path.name
+    """Add the objects of one repository to another; a push takes several processes."""
+    # An index is what git finds a pack by, so it comes after its pack.
+    for path in sorted(_files(source), key=lambda path: path.suffix == ".idx"):
+        copy = target / path.relative_to(source)
         if not copy.exists():
             copy.parent.mkdir(exist_ok=True)
             copy.hardlink_to(path)
@@ -88,8 +100,7 @@ class RepoBuilder:
         self.published: list[Path] = []
         self.clock = FIRST_COMMIT - HOUR
         self.made = 0
-        path.mkdir(parents=True, exist_ok=True)
-        self.git("init", "--quiet", "--bare", "--template=")
+        init_bare(path)
         self.checkout(branch)
 
     def git(self, *arguments: str, stdin: bytes | None = None) -> bytes:
@@ -226,8 +237,7 @@ class RepoBuilder:
     def bare(self, path: Path) -> Path:
         """Copy the repository into a bare one at `path`, which push() keeps up to date."""
         if not (path / "HEAD").exists():
-            path.mkdir(parents=True, exist_ok=True)
-            run_git(path, "init", "--quiet", "--bare", "--template=")
+            init_bare(path)
         if path not in self.published:
             self.published.append(path)
         self._mirror(path)
@@ -244,12 +254,8 @@ class RepoBuilder:
             self._mirror(path)
 
     def _mirror(self, path: Path) -> None:
-        if any((self.path / "objects" / "pack").glob("*.pack")):
-            # Packed by git, as a server's repositories are.
-            self.git("push", "--quiet", "--mirror", "--force", str(path.absolute()))
-        else:
-            _link_objects(self.path / "objects", path / "objects")
-            _copy_refs(self.path / "refs", path / "refs")
+        _link_objects(self.path / "objects", path / "objects")
+        _copy_refs(self.path / "refs", path / "refs")
         _write_head(path, self.current)
 
     def _tip(self) -> str | None:
@@ -259,11 +265,8 @@ class RepoBuilder:
         return None
 
     def _parent(self) -> tuple[str, ...]:
-        if tip := self._tip():
-            return (tip,)
-        return tuple(
-            self.git("for-each-ref", "--format=%(objectname)", self._ref()).decode().split()
-        )
+        tip = self._tip()
+        return () if tip is None else (tip,)
 
     def _ref(self) -> str:
         return f"refs/heads/{self.current}"
@@ -302,7 +305,7 @@ class RepoBuilder:
         return self.head
 
     def _fast_import(self, stream: Iterable[bytes]) -> None:
-        command = ["git", "fast-import", "--quiet", "--force", "--date-format=raw-permissive"]
+        command = ["git", *AS_ONE_PACK, "fast-import", "--quiet", "--force", *ANY_DATE]
         with subprocess.Popen(
             command,
             cwd=self.path,
