@@ -76,16 +76,27 @@ def server() -> Iterator[PictureServer]:
         yield started
 
 
-@pytest.fixture(params=SCHEMES)
-def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page in a system of either scheme; whatever the console says is a failure."""
+@pytest.fixture(scope="module", params=SCHEMES)
+def window(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page in a system of either scheme; to open one takes longer than most tests."""
     context = browser.new_context(color_scheme=request.param)
-    opened = context.new_page()
-    said: list[str] = []
-    opened.on("console", lambda message: said.append(message.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    yield opened
+    yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def page(window: Page) -> Iterator[Page]:
+    """The page of one scheme; whatever its console says during a test is a failure."""
+    said: list[str] = []
+
+    def note(message: object) -> None:
+        said.append(str(message))
+
+    window.on("console", note)
+    window.on("pageerror", note)
+    yield window
+    window.remove_listener("console", note)
+    window.remove_listener("pageerror", note)
     assert said == []
 
 
@@ -142,18 +153,8 @@ def test_colours_within_the_page(page: Page, server: PictureServer):
     check_fills(page, theme(scheme_of(page)))
 
 
-@pytest.mark.parametrize(
-    ("name", "asked"),
-    [
-        pytest.param(
-            name,
-            asked,
-            marks=() if asked is Theme.AUTO or name == "calendar" else pytest.mark.long,
-        )
-        for name in ("calendar", "languages", "growth of projects", "card of much")
-        for asked in Theme
-    ],
-)
+@pytest.mark.parametrize("asked", Theme)
+@pytest.mark.parametrize("name", ["calendar", "languages", "growth of projects", "card of much"])
 def test_colours_of_a_document(page: Page, server: PictureServer, name: str, asked: Theme):
     page.goto(server.document(PICTURES[name].document(asked)))
     check_fills(page, theme(scheme_of(page) if asked is Theme.AUTO else asked))
