@@ -19,7 +19,8 @@ import pytest
 from cancel import allow_again, stop_all
 from errors import EmptyRepository, Interrupted, MeasureError
 from measure import Source, measure, remote_head
-from measure.git import ASKPASS, CONFIGURATION, Git, allowed_protocol
+from measure.git import Git
+from measure.git_environment import ASKPASS, CONFIGURATION, allowed_protocol
 from tests.support.fast_import import Content
 from tests.support.git_server import GitServer
 from tests.support.measuring import options
@@ -300,7 +301,7 @@ def test_an_empty_repository_is_known_in_every_protocol(
 
 @pytest.mark.parametrize("after", [0, 100])
 def test_a_server_that_hangs_is_given_up(after, url, git_server: GitServer, scratch, monkeypatch):
-    monkeypatch.setattr("measure.git.SILENCE", 1)
+    monkeypatch.setattr("measure.git_environment.SILENCE", 1)
     git_server.hang("subject", after=after)
 
     with pytest.raises(MeasureError, match="the server stopped sending"):
