@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from config import checks
 from tests.support.client import projects, refresh
 from tests.support.postgres_server import PostgresServer
+from tests.support.processes import freeze
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, descendants, serving, wait_until
 from tests.support.world import World
@@ -175,8 +176,7 @@ def stop_between_writes(pids: list[int], database_url: str) -> None:
     engine = create_engine(url, poolclass=NullPool, connect_args=wait)
 
     def stopped() -> bool:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        freeze(pids)
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql(lock)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import freeze
 from tests.support.redis_server import RedisServer
 from tests.support.service import Service, descendants, serving, wait_until
 from tests.support.world import World
@@ -166,7 +167,8 @@ def test_sigterm_to_every_process_is_not_the_repositorys_failure(slow: Service):
     keeper = slow.processes[1]
     everybody = [keeper.pid, *descendants(keeper.pid)]
     # Stopped meanwhile, so that none goes on with the work of one that had the signal before it.
-    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT):
+    freeze(everybody)
+    for number in (signal.SIGTERM, signal.SIGCONT):
         for pid in everybody:
             send(pid, number)
     assert keeper.wait(100) == 0
@@ -220,8 +222,7 @@ def test_workers_that_get_nowhere_do_not_keep_a_refresh_alive(service: Service, 
     world.add("alpha")
     service.start_web()
     keeper = service.start_worker().pid
-    for pid in descendants(keeper):
-        send(pid, signal.SIGSTOP)
+    freeze(descendants(keeper))
     assert service.post().status_code == 202
 
     ended = service.wait_for_end()

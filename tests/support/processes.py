@@ -7,12 +7,13 @@ import importlib.util
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 WATCHMAN = Path(__file__).with_name("watchman.py")
@@ -75,6 +76,24 @@ def alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def freeze(pids: Iterable[int]) -> None:
+    """Stop processes by SIGSTOP, and wait until they are stopped, which takes them a moment."""
+    chosen = list(pids)
+    for pid in chosen:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: all(map(_is_stopped, chosen)))
+
+
+def _is_stopped(pid: int) -> bool:
+    """Return whether none of a process's threads runs."""
+    states = set()
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            states.add(stat.read_text().rpartition(")")[2].split()[0])
+    return states <= {"T", "Z", "X"}
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 100) -> None:
