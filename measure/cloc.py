@@ -80,9 +80,9 @@ class Cloc:
             return _versions[key]
 
     def server(self, folder: Path, memory_mb: int) -> ForkServer:
-        """Start a server for count(), with its socket in a private folder. Raises ServerGone."""
+        """Start a server of this cloc, with its socket in a private folder. Raises ServerGone."""
         env = _environment(self.path, self.search_path, folder)
-        return ForkServer(Path(self.path), COUNT, env, folder, memory_mb)
+        return ForkServer(Path(self.path), env, folder, memory_mb)
 
     def count(
         self,
@@ -98,7 +98,7 @@ class Cloc:
         `scratch` is the folder for its temporary files; `server` is one of this cloc's, and may
         have ended. Raises ClocFailed (safe to show) and CommandOutOfMemory.
         """
-        return _table(self._run(tree, scratch, timeout, memory_mb, scope, server))
+        return _table(self._run(COUNT, tree, scratch, timeout, memory_mb, scope, server))
 
     def count_files(
         self,
@@ -113,21 +113,21 @@ class Cloc:
 
         Files of equal content are included. Parameters and exceptions are those of count().
         """
-        output = self._run(tree, scratch, timeout, memory_mb, scope, server, BY_FILE).stdout
-        return parse_files(output)
+        arguments = (*COUNT, *BY_FILE)
+        done = self._run(arguments, tree, scratch, timeout, memory_mb, scope, server)
+        return parse_files(done.stdout)
 
     def _run_for_version(self, server: ForkServer | None) -> str:
         scratch = Path(tempfile.gettempdir())
         try:
             done = self._run(
+                ("--version",),
                 Path("/"),
                 scratch,
                 VERSION_TIMEOUT,
                 HELPER_MEMORY_MB,
                 None,
                 server,
-                ["--version"],
-                before=(),
             )
         except CommandOutOfMemory as error:
             raise ClocFailed("cloc needs too much memory") from error
@@ -139,23 +139,21 @@ class Cloc:
 
     def _run(
         self,
+        arguments: Sequence[str],
         tree: Path,
         scratch: Path,
         timeout: float,
         memory_mb: int,
         scope: CancelScope | None,
         server: ForkServer | None,
-        more: Sequence[str] = (),
-        before: Sequence[str] = COUNT,
     ) -> CompletedOutput:
-        """Run cloc with arguments `before` and `more`; a server has its own instead of `before`."""
         env = _environment(self.path, self.search_path, scratch)
         try:
             if server is not None:
                 with contextlib.suppress(ServerGone):
-                    return server.run(*more, cwd=tree, env=env, timeout=timeout, scope=scope)
+                    return server.run(*arguments, cwd=tree, env=env, timeout=timeout, scope=scope)
             return run(
-                [self.path, *before, *more],
+                [self.path, *arguments],
                 cwd=tree,
                 env=env,
                 timeout=timeout,

@@ -1,4 +1,4 @@
-# A fork server for a Perl program: `perl -I FOLDER -MForkServer PROGRAM FD ARGUMENT...`.
+# A fork server for a Perl program: `perl -I FOLDER -MForkServer PROGRAM FD`.
 #
 # For small inputs, a large program spends most of its time in being compiled. An INIT block runs
 # when that is done and before the program itself begins. This one waits there for requests, and
@@ -6,7 +6,7 @@
 #
 # FD is a listening socket. A request is four bytes that tell its length, and as many bytes of
 # fields with NULs between them: the seconds that the run may take, its folder, the number of its
-# further arguments, these, and its environment as NAME=VALUE. The answer is the run's stdout, a NUL,
+# arguments, these, and its environment as NAME=VALUE. The answer is the run's stdout, a NUL,
 # the end of its stderr, a NUL and how it ended: its exit code, minus the signal that ended it, or
 # `timeout`. A client that hangs up ends the run.
 
@@ -95,7 +95,7 @@ sub begin {
     setpgrp;
     # Should the guard be killed: the default answer to the timer's signal is to end.
     setitimer(ITIMER_PROF, $seconds);
-    push @ARGV, splice @environment, 0, $arguments;
+    @ARGV = splice @environment, 0, $arguments;
     %ENV = map { split /=/, $_, 2 } @environment;
     chdir $folder or POSIX::_exit(1);
     open(STDIN,  '<',  '/dev/null') or POSIX::_exit(1);

@@ -46,12 +46,11 @@ class ForkServer:
     def __init__(
         self,
         program: Path,
-        arguments: Sequence[str],
         env: Mapping[str, str],
         folder: Path,
         memory_mb: int = HELPER_MEMORY_MB,
     ) -> None:
-        self._command = [str(program), *arguments]
+        self._program = str(program)
         self._folder = folder
         ours = ("-I", str(Path(__file__).parent), "-MForkServer")
         try:
@@ -68,7 +67,6 @@ class ForkServer:
                         *ours,
                         str(program),
                         str(handle),
-                        *arguments,
                     ],
                     cwd=folder,
                     env=dict(env),
@@ -105,15 +103,15 @@ class ForkServer:
         timeout: float,
         scope: CancelScope | None = None,
     ) -> CompletedOutput:
-        """Run the program to its end and return what it wrote.
+        """Run the program with some arguments to its end and return what it wrote.
 
-        The arguments come after those that the server was started with.
         Raises CommandError on any exit code but 0, CommandTimeout after `timeout` seconds,
         CommandOutOfMemory, Interrupted when the program, or this process, was asked to stop, and
         ServerGone.
         """
+        command = [self._program, *arguments]
         if timeout <= 0:
-            raise CommandTimeout(self._command, 0)
+            raise CommandTimeout(command, 0)
         with socket.socket(socket.AF_UNIX) as connection:
 
             def hang_up() -> None:
@@ -137,23 +135,24 @@ class ForkServer:
         output, _, errors = written.rpartition(b"\0")
         stderr = errors.decode(errors="replace")
         if how != b"0":
-            self._raise(how, stderr, scope)
+            _raise(command, how, stderr, scope)
         return CompletedOutput(output, stderr)
 
     def _unlink(self) -> None:
         (self._folder / SOCKET).unlink(missing_ok=True)
 
-    def _raise(self, how: bytes, stderr: str, scope: CancelScope | None) -> NoReturn:
-        if is_stopped(scope):
-            raise Interrupted("this process is stopping")
-        if how == b"timeout":
-            raise CommandTimeout(self._command, -signal.SIGKILL, stderr)
-        if not how.removeprefix(b"-").isdigit():
-            raise ServerGone("it hung up")
-        code = int(how)
-        if -code in ASKED_TO_STOP:
-            raise Interrupted("the program was asked to stop")
-        raise failure(self._command, code, stderr)
+
+def _raise(command: list[str], how: bytes, stderr: str, scope: CancelScope | None) -> NoReturn:
+    if is_stopped(scope):
+        raise Interrupted("this process is stopping")
+    if how == b"timeout":
+        raise CommandTimeout(command, -signal.SIGKILL, stderr)
+    if not how.removeprefix(b"-").isdigit():
+        raise ServerGone("it hung up")
+    code = int(how)
+    if -code in ASKED_TO_STOP:
+        raise Interrupted("the program was asked to stop")
+    raise failure(command, code, stderr)
 
 
 def _interpreter(program: Path) -> list[str]:

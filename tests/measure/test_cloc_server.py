@@ -20,7 +20,7 @@ import pytest
 from cancel import CancelScope, allow_again, stop_all
 from errors import CommandError, CommandOutOfMemory, CommandTimeout, Interrupted
 from measure import Count, Options, PreloadedCloc, warm_up
-from measure.cloc import find_cloc
+from measure.cloc import COUNT, find_cloc
 from measure.cloc_server.fork_server import ForkServer, ServerGone
 from measure.cloc_server.preloaded import find_server
 from measure.command import STDERR_KEPT, Deadline
@@ -54,7 +54,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         program.write_text(f"#!/usr/bin/env perl\nuse strict;\n{script}\n")
         folder = tmp_path / "private"
         folder.mkdir()
-        servers.append(ForkServer(program, ["one", "two words"], ENV, folder, MEMORY_MB))
+        servers.append(ForkServer(program, ENV, folder, MEMORY_MB))
         return servers[-1]
 
     yield start
@@ -137,7 +137,7 @@ def test_forked_processes_share_it(tmp_path: Path):
             server = find_server(find_cloc(chosen.cloc_path, chosen.search_path))
             done = (
                 server is not None
-                and b"SUM" in server.run(cwd=tmp_path, env=ENV, timeout=300).stdout
+                and b"SUM" in server.run(*COUNT, cwd=tmp_path, env=ENV, timeout=300).stdout
             )
             os._exit(0 if done else 1)
         assert os.waitpid(pid, 0)[1] == 0
@@ -173,9 +173,8 @@ def test_one_that_is_gone_is_done_without_and_renewed(tmp_path: Path):
         second = find_server(cloc)
         assert second is not first
         assert second
-        assert second.run(cwd=tmp_path / "tree", env=ENV, timeout=300).stdout.endswith(
-            b"1,SUM,0,0,1\n"
-        )
+        done = second.run(*COUNT, cwd=tmp_path / "tree", env=ENV, timeout=300)
+        assert done.stdout.endswith(b"1,SUM,0,0,1\n")
 
     assert (result.loc, result.source) == (1, "cloc")
 
@@ -256,7 +255,7 @@ def test_a_folder_with_a_long_path_will_do(tmp_path: Path):
     with PreloadedCloc(chosen):
         server = find_server(find_cloc(chosen.cloc_path, chosen.search_path))
         assert server
-        assert server.run(cwd=ROOT / "migrations", env=ENV, timeout=300).stdout
+        assert server.run(*COUNT, cwd=ROOT / "migrations", env=ENV, timeout=300).stdout
 
 
 def test_a_run_gets_its_arguments_folder_and_environment_alone(tmp_path: Path, serve: Serve):
@@ -268,10 +267,12 @@ def test_a_run_gets_its_arguments_folder_and_environment_alone(tmp_path: Path, s
     folder.mkdir()
 
     env = {"B": "x=y", "A": ""}
-    told = server.run("", "C=z", cwd=folder, env=env, timeout=300).stdout.decode().split("|")
+    arguments = ("one", "two words", "", "C=z")
+    told = server.run(*arguments, cwd=folder, env=env, timeout=300).stdout.decode().split("|")
 
     assert told == ["one", "two words", "", "C=z", str(folder), "0", "nothing", "A=", "B=x=y"]
-    assert server.run(cwd=folder, env=env, timeout=300).stdout.startswith(b"one|two words|/")
+    again = server.run(*arguments[:2], cwd=folder, env=env, timeout=300)
+    assert again.stdout.startswith(b"one|two words|/")
 
 
 def test_a_run_does_not_see_what_another_has_done(serve: Serve, tmp_path: Path):
@@ -407,7 +408,7 @@ def test_a_run_and_its_server_end_with_the_process_that_wanted_them(tmp_path: Pa
     script = (
         "import os, pathlib; from measure.cloc_server.fork_server import ForkServer\n"
         "here = pathlib.Path('.').absolute(); env = dict(os.environ)\n"
-        "server = ForkServer(here / 'program', [], env, here / 'private')\n"
+        "server = ForkServer(here / 'program', env, here / 'private')\n"
         "server.run(cwd=here, env=env, timeout=600)"
     )
     owner = subprocess.Popen(

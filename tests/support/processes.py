@@ -71,11 +71,7 @@ watchman = Watchman()
 
 def alive(pid: int) -> bool:
     """Return whether a process runs and is not a zombie."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+    return _state(Path(f"/proc/{pid}/stat")) not in (None, "Z")
 
 
 def freeze(pids: Iterable[int]) -> None:
@@ -89,11 +85,16 @@ def freeze(pids: Iterable[int]) -> None:
 
 def _is_stopped(pid: int) -> bool:
     """Return whether none of a process's threads runs."""
-    states = set()
-    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            states.add(stat.read_text().rpartition(")")[2].split()[0])
-    return states <= {"T", "Z", "X"}
+    threads = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(_state(stat) in (None, "T", "Z", "X") for stat in threads)
+
+
+def _state(stat: Path) -> str | None:
+    """Return the letter that /proc gives for the state of a process or thread, None without it."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 100) -> None:

@@ -19,9 +19,12 @@ __all__ = ["Entry", "RepoBuilder", "git_environment", "init_bare", "run_git"]
 
 FIRST_COMMIT = 1_700_000_000
 HOUR = 3600
-# Otherwise a second process takes a small pack apart into files.
-AS_ONE_PACK = ("-c", "fastimport.unpackLimit=0", "-c", "core.fsync=none")
-ANY_DATE = ("--date-format=raw-permissive",)
+FAST_IMPORT = (
+    "git",
+    *("-c", "fastimport.unpackLimit=0"),  # or another process makes loose objects of a small pack
+    *("-c", "core.fsync=none"),
+    *("fast-import", "--quiet", "--force", "--date-format=raw-permissive"),
+)
 IDENTITY = "Ada Tester <ada@example.org>"
 
 
@@ -53,7 +56,7 @@ def _write_head(repository: Path, branch: str) -> None:
 
 
 def init_bare(path: Path) -> None:
-    """Make an empty bare repository with what git asks of one; `git init` is a process."""
+    """Make an empty bare repository without the process that `git init` would take."""
     for folder in ("objects", "refs/heads"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     (path / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
@@ -305,9 +308,8 @@ class RepoBuilder:
         return self.head
 
     def _fast_import(self, stream: Iterable[bytes]) -> None:
-        command = ["git", *AS_ONE_PACK, "fast-import", "--quiet", "--force", *ANY_DATE]
         with subprocess.Popen(
-            command,
+            FAST_IMPORT,
             cwd=self.path,
             env=git_environment(),
             stdin=subprocess.PIPE,

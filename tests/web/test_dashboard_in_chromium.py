@@ -218,7 +218,7 @@ def test_a_refresh_that_a_worker_runs_is_watched(
         for each in (page, other):
             expect(each.locator("#refresh-said")).to_contain_text("could not be", timeout=WAIT)
             assert sorted(names(each)) == ["alpha", "beta", "broken"]
-        check_accessibility(page)
+            check_accessibility(each)
 
 
 def test_polls_that_fail_are_survived(service: Service, open_page: Open):
